@@ -1,0 +1,3 @@
+"""A card Issuer's cryptographically signed, append-only ledger service."""
+
+__version__ = "0.1.0"

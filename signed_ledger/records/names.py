@@ -1,0 +1,75 @@
+"""What things are called: the patterns of names and ids, and the accounts named by them."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from signed_ledger.errors import Invalid
+
+ORIGIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*")
+NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+WEBHOOK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+KID: Final = re.compile(r"[0-9a-f]{64}")
+MCC: Final = re.compile(r"[0-9]{4}")
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+OWNER: Final = re.compile(r"issuer|(?:card|scheme|external):[A-Za-z0-9._-]{1,64}")
+
+KEY_OPS: Final = ("add", "retire")
+SERVICE_ROLES: Final = ("entry", "checkpoint")
+PARTY_ROLES: Final = ("scheme", "operator", "auditor")
+KEY_ROLES: Final = SERVICE_ROLES + PARTY_ROLES
+
+ZERO_DIGEST: Final = bytes(32)
+ISSUER: Final = "issuer"
+
+
+def card(card_id: str) -> str:
+    """The owner name of a card's accounts."""
+    return f"card:{card_id}"
+
+
+def scheme(name: str) -> str:
+    """The owner name of a Scheme's accounts."""
+    return f"scheme:{name}"
+
+
+def check_matches(pattern: re.Pattern[str], value: object, name: str, what: str) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise Invalid(name, f"must be {what}")
+
+
+def check_size(value: object, size: int, name: str) -> None:
+    if not isinstance(value, bytes) or len(value) != size:
+        raise Invalid(name, f"must be {size} bytes")
+
+
+def check_natural(value: object, name: str) -> None:
+    if type(value) is not int or value < 0 or value > 2**53 - 1:
+        raise Invalid(name, "must be a whole number from 0 to 2^53-1")
+
+
+class AccountId(NamedTuple):
+    """An account: one owner's money in one currency."""
+
+    owner: str
+    currency: str
+
+
+class EntryRef(NamedTuple):
+    """An entry named so that it can not be another: its seq and its leaf hash."""
+
+    seq: int
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an entry left an account at, in minor units of the account's currency."""
+
+    account: AccountId
+    posted: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        return self.posted - self.held
