@@ -16,6 +16,7 @@ from signed_ledger.records.names import (
     WEBHOOK_ID,
     AccountId,
     EntryRef,
+    check_asked,
     check_matches,
     check_natural,
     check_size,
@@ -103,7 +104,8 @@ class Load:
     def __post_init__(self) -> None:
         check_matches(NAME, self.transaction_id, "transaction_id", "1 to 64 of A-Za-z0-9._-")
         check_matches(NAME, self.card_id, "card_id", "1 to 64 of A-Za-z0-9._-")
-        if self.billing.minor <= 0:
+        check_asked(self.billing, "billing")
+        if self.billing.minor == 0:
             raise Invalid("billing_amount", "must be more than nothing")
 
     @property
@@ -190,6 +192,9 @@ class Presentment:
         check_matches(NAME, self.card_id, "card_id", "1 to 64 of A-Za-z0-9._-")
         if self.presentment_id is not None:
             check_matches(NAME, self.presentment_id, "presentment_id", "1 to 64 of A-Za-z0-9._-")
+        check_asked(self.billing, "billing")
+        check_asked(self.settlement, "settlement")
+        check_asked(self.transaction, "transaction")
         if self.hold_change.currency != self.billing.currency or self.hold_change.minor > 0:
             raise Invalid("hold_change", "must release a hold in the billing currency")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Invalid
+from signed_ledger.money import WIRE_MINOR_MAX, Money
 
 ORIGIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*")
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -46,6 +47,12 @@ def check_size(value: object, size: int, name: str) -> None:
 def check_natural(value: object, name: str) -> None:
     if type(value) is not int or value < 0 or value > 2**53 - 1:
         raise Invalid(name, "must be a whole number from 0 to 2^53-1")
+
+
+def check_asked(amount: Money | None, name: str) -> None:
+    """Refuse an amount that no caller may name: negative, or of 10^15 minor units and more."""
+    if amount is not None and not 0 <= amount.minor <= WIRE_MINOR_MAX:
+        raise Invalid(f"{name}_amount", "must be from 0 to less than 10^15 minor units")
 
 
 class AccountId(NamedTuple):

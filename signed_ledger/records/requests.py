@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from signed_ledger.countries import ALPHA_2
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
-from signed_ledger.records.names import CONTROL, MCC, NAME, check_matches
+from signed_ledger.records.names import CONTROL, MCC, NAME, check_asked, check_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class AuthorisationRequest:
         check_matches(NAME, self.transaction_id, "transaction_id", "1 to 64 of A-Za-z0-9._-")
         check_matches(NAME, self.card_id, "card_id", "1 to 64 of A-Za-z0-9._-")
         check_merchant(self.merchant_name, self.merchant_country, self.merchant_mcc)
+        check_asked(self.billing, "billing")
+        check_asked(self.transaction, "transaction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ class PresentmentRequest:
         if self.presentment_id is not None:
             check_matches(NAME, self.presentment_id, "presentment_id", "1 to 64 of A-Za-z0-9._-")
         check_merchant(self.merchant_name, self.merchant_country, self.merchant_mcc)
+        check_asked(self.settlement, "settlement")
+        check_asked(self.billing, "billing")
+        check_asked(self.transaction, "transaction")
 
 
 def check_merchant(name: str | None, country: str | None, mcc: str | None) -> None:

@@ -1,0 +1,58 @@
+"""Records <-> bytes, as docs/FORMAT.md has them. Strict both ways: for all that a decoder accepts, encoding what it
+decoded gives the same bytes again."""
+
+from signed_ledger.encoding.bodies import (
+    SALT_BYTES,
+    Salted,
+    approval_digest,
+    decode_body,
+    decode_state,
+    encode_body,
+    encode_state,
+    members_of,
+)
+from signed_ledger.encoding.entries import (
+    PART_BYTES_MAX,
+    VERSION,
+    SignedEntry,
+    decode_entry,
+    encode_entry_note,
+    encode_entry_text,
+    entry_key_name,
+)
+from signed_ledger.encoding.evidence import decode_evidence, encode_evidence
+from signed_ledger.encoding.notes import Note, NoteSignature, decode_note, encode_note, encode_signature
+from signed_ledger.encoding.requests import SchemeRequest, decode_request
+from signed_ledger.encoding.text import decode_base64, decode_time, encode_base64, encode_json, encode_time
+
+__all__ = [
+    "PART_BYTES_MAX",
+    "SALT_BYTES",
+    "VERSION",
+    "Note",
+    "NoteSignature",
+    "Salted",
+    "SchemeRequest",
+    "SignedEntry",
+    "approval_digest",
+    "decode_base64",
+    "decode_body",
+    "decode_entry",
+    "decode_evidence",
+    "decode_note",
+    "decode_request",
+    "decode_state",
+    "decode_time",
+    "encode_base64",
+    "encode_body",
+    "encode_entry_note",
+    "encode_entry_text",
+    "encode_evidence",
+    "encode_json",
+    "encode_note",
+    "encode_signature",
+    "encode_state",
+    "encode_time",
+    "entry_key_name",
+    "members_of",
+]

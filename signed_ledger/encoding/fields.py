@@ -1,0 +1,72 @@
+"""Reading the members of a decoded part: each is taken once, of its type, and none may be left over."""
+
+from typing import Any
+
+from signed_ledger.encoding.text import decode_base64
+from signed_ledger.errors import Invalid
+from signed_ledger.money import Money, parse_minor
+
+
+class Fields:
+    """The members of one JSON object, taken by name; `done` refuses what nobody took."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, members: dict[str, Any]) -> None:
+        self._left = members
+
+    def text(self, name: str) -> str:
+        value = self._left.pop(name, None)
+        if type(value) is not str:
+            raise Invalid(name, "is missing or not text")
+        return value
+
+    def text_or_none(self, name: str) -> str | None:
+        return self.text(name) if name in self._left else None
+
+    def integer(self, name: str) -> int:
+        value = self._left.pop(name, None)
+        if type(value) is not int:
+            raise Invalid(name, "is missing or not an integer")
+        return value
+
+    def list_of_text(self, name: str) -> list[str]:
+        value = self._left.pop(name, None)
+        if type(value) is not list or not all(type(member) is str for member in value):
+            raise Invalid(name, "is missing or not a list of text")
+        return value
+
+    def texts(self, name: str) -> dict[str, str]:
+        value = self._left.pop(name, None)
+        if type(value) is not dict or not all(type(member) is str for member in value.values()):
+            raise Invalid(name, "is missing or not an object of text")
+        return value
+
+    def nested(self, name: str) -> "Fields":
+        value = self._left.pop(name, None)
+        if type(value) is not dict:
+            raise Invalid(name, "is missing or not an object")
+        return Fields(value)
+
+    def base64(self, name: str, size: int | None = None) -> bytes:
+        return decode_base64(self.text(name), name, size)
+
+    def money(self, amount: str, currency: str) -> Money:
+        code = self.text(currency)
+        return Money(parse_minor(self.text(amount), code, amount), code)
+
+    def money_or_none(self, amount: str, currency: str) -> Money | None:
+        return self.money(amount, currency) if amount in self._left or currency in self._left else None
+
+    def minor(self, amount: str, currency: str) -> int:
+        return parse_minor(self.text(amount), currency, amount)
+
+    def exactly(self, name: str, value: object) -> None:
+        """Take a member that can only be `value`."""
+        found = self._left.pop(name, None)
+        if type(found) is not type(value) or found != value:
+            raise Invalid(name, f"must be {value!r}")
+
+    def done(self) -> None:
+        if self._left:
+            raise Invalid(min(self._left), "is not a member of this part")

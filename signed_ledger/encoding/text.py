@@ -1,0 +1,95 @@
+"""Base64, times and canonical JSON: the small forms that all records share. Each reader accepts one form only."""
+
+import base64
+import binascii
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from signed_ledger.errors import Invalid
+
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  naive, and meaning UTC: isoformat then writes no offset
+_MICROSECOND: Final = timedelta(microseconds=1)
+_TIME_MAX: Final = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
+SAFE_INTEGER_MAX: Final = 2**53 - 1
+
+
+def encode_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def decode_base64(text: object, field: str, size: int | None = None) -> bytes:
+    """Read canonical, padded base64 (RFC 4648 section 3.5); raise `Invalid` for any other form, or another `size`."""
+    try:
+        data = base64.b64decode(text, validate=True) if isinstance(text, str) else None
+    except (binascii.Error, ValueError):
+        data = None
+    if data is None or encode_base64(data) != text or (size is not None and len(data) != size):
+        raise Invalid(field, "is not canonical base64" + (f" of {size} bytes" if size else ""))
+    return data
+
+
+def encode_time(time: int) -> str:
+    """Write microseconds since 1970 UTC as RFC 3339 with exactly six decimals: `2026-11-23T10:00:00.000000Z`."""
+    return (_EPOCH + timedelta(microseconds=time)).isoformat(timespec="microseconds") + "Z"
+
+
+def decode_time(text: object, field: str = "time") -> int:
+    """Read what `encode_time` wrote, and nothing else."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        moment = None
+    if moment is not None and moment.tzinfo is not None:
+        time = (moment.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
+        if time >= 0 and encode_time(time) == text:
+            return time
+    raise Invalid(field, "is not a time such as 2026-11-23T10:00:00.000000Z")
+
+
+def check_time(time: int) -> int:
+    if type(time) is not int or not 0 <= time <= _TIME_MAX:
+        raise Invalid("time", "must be microseconds from 1970 to 9999")
+    return time
+
+
+def encode_json(value: dict[str, Any]) -> bytes:
+    """Write RFC 8785 (JCS). The values must be of the records' kinds: text, safe integers, booleans, lists, objects.
+
+    Names must be ASCII, as every name of this format is: sorting them by bytes then is sorting by UTF-16 units.
+    """
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def decode_json(data: bytes, field: str) -> dict[str, Any]:
+    """Read a JCS object; raise `Invalid` for anything whose encoding is not `data` again, to the byte."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise Invalid(field, "is not JSON") from None
+    if type(value) is not dict:
+        raise Invalid(field, "is not a JSON object")
+    _check_plain(value, field)
+    if encode_json(value) != data:
+        raise Invalid(field, "is not in canonical form (RFC 8785)")
+    return value
+
+
+def _check_plain(value: object, field: str) -> None:
+    kind = type(value)
+    if kind is str or kind is bool:
+        return
+    if kind is int:
+        if abs(value) > SAFE_INTEGER_MAX:  # type: ignore[arg-type]
+            raise Invalid(field, "holds an integer beyond 2^53-1")
+    elif kind is dict:
+        for name, member in value.items():  # type: ignore[attr-defined]
+            if not name.isascii():
+                raise Invalid(field, "holds a name that is not ASCII")
+            _check_plain(member, field)
+    elif kind is list:
+        for member in value:  # type: ignore[attr-defined]
+            _check_plain(member, field)
+    else:
+        raise Invalid(field, "holds null or a number that is not an integer")
