@@ -16,15 +16,21 @@ from signed_ledger.records.bodies import (
     Transaction,
 )
 from signed_ledger.records.entries import Entry, Evidence, FindKey, HttpRequest, PartDigest, Parts, RegisteredKey
-from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, State, card, scheme
+from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, scheme
 from signed_ledger.records.requests import AuthorisationRequest, PresentmentRequest
+from signed_ledger.records.states import CLEARED, DECLINED, PENDING, AuthorisationKey, AuthorisationState, State
 
 __all__ = [
+    "CLEARED",
+    "DECLINED",
     "ISSUER",
+    "PENDING",
     "ZERO_DIGEST",
     "AccountId",
     "Authorisation",
+    "AuthorisationKey",
     "AuthorisationRequest",
+    "AuthorisationState",
     "Body",
     "Entry",
     "EntryRef",

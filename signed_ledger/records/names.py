@@ -1,7 +1,6 @@
 """What things are called: the patterns of names and ids, and the accounts named by them."""
 
 import re
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Invalid
@@ -67,16 +66,3 @@ class EntryRef(NamedTuple):
 
     seq: int
     leaf: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What an entry left an account at, in minor units of the account's currency."""
-
-    account: AccountId
-    posted: int
-    held: int
-
-    @property
-    def available(self) -> int:
-        return self.posted - self.held

@@ -1,0 +1,36 @@
+# A ledger in a container: the ledger in the volume /data, the keys mounted at /keys. docs/operations.md has the commands.
+# The tag is exact; whoever builds for production pins its digest too.
+
+FROM python:3.11.14-slim-trixie AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# The same setuptools as in requirements-dev.lock (a test compares): nothing is fetched unpinned.
+RUN pip install --no-cache-dir setuptools==84.2.1
+WORKDIR /src
+COPY requirements.lock ./
+RUN pip wheel --no-cache-dir --no-deps --require-hashes --only-binary :all: --wheel-dir /wheels -r requirements.lock
+COPY . ./
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
+
+
+FROM python:3.11.14-slim-trixie
+LABEL org.opencontainers.image.title="signed-ledger" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN groupadd --gid 10001 ledger \
+    && useradd --uid 10001 --gid ledger --no-create-home --home-dir /data --shell /usr/sbin/nologin ledger \
+    && install --directory --owner ledger --group ledger --mode 0700 /data /keys
+RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-index --no-deps --root-user-action ignore /wheels/*.whl
+ENV PYTHONUNBUFFERED=1 \
+    SIGNED_LEDGER_DATABASE=/data/ledger.db \
+    SIGNED_LEDGER_KEYS=/keys \
+    SIGNED_LEDGER_HOST=0.0.0.0 \
+    SIGNED_LEDGER_PORT=8080
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+# SIGTERM is the service's own: it stops taking, finishes its queue and closes. Give it time: docker stop --time 30.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['SIGNED_LEDGER_PORT']}/healthz\", timeout=2)"]
+ENTRYPOINT ["signed-ledger"]
+CMD ["serve"]

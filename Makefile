@@ -1,0 +1,115 @@
+# The dev loop and CI's jobs are the same targets. `make` alone lists them.
+# Needs git, make and Python 3.11 or newer with its venv module; everything else goes into .venv.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo test check static lint types vectors vectors-check docs hadolint fix bench lock wheel clean install python
+
+VENV := .venv
+PY := $(VENV)/bin/python
+MADE := $(VENV)/.made
+INSTALLED := $(VENV)/.installed
+
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
+ARGS ?=
+JOBS ?= auto
+UV := uv==0.13.9
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  ARGS="..." is handed on to run, demo, test and bench; PORT=N moves run and demo from port 8080.'
+
+# --- to use it ---
+
+run: $(INSTALLED) ## make a demo ledger, its keys and a funded card, and serve it on port 8080
+	@$(PY) scripts/run_demo.py $(ARGS)
+
+demo: $(INSTALLED) ## act as the Scheme against a running `make run`, then verify, then tamper
+	@$(PY) scripts/demo.py $(ARGS)
+
+bench: $(INSTALLED) ## measure the server beside a bare echo, and print a table
+	@$(PY) scripts/bench.py $(ARGS)
+
+# --- to work on it ---
+
+# A selection (ARGS) is not measured: the coverage of a part misleads.
+test: $(INSTALLED) ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
+	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
+
+check: static test ## all that CI checks
+
+static: lint types vectors-check docs hadolint ## all that CI checks, but the tests
+
+lint: $(INSTALLED) ## format and lint, changing nothing
+	@$(PY) -m ruff format --check
+	@$(PY) -m ruff check
+
+types: $(INSTALLED) ## mypy, strict
+	@$(PY) -m mypy
+
+vectors-check: $(INSTALLED) ## make the frozen test vectors again and compare
+	@$(PY) scripts/make_vectors.py --check
+
+docs: $(INSTALLED) ## docs/_build/html/index.html; a warning is an error
+	@$(PY) -m sphinx -E -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs: docs/_build/html/index.html"
+
+hadolint: $(INSTALLED) ## lint the Dockerfile
+	@$(VENV)/bin/hadolint --failure-threshold info Dockerfile && echo "hadolint: Dockerfile is clean"
+
+fix: $(INSTALLED) ## format, and mend what ruff can mend
+	@$(PY) -m ruff check --fix
+	@$(PY) -m ruff format
+
+# A vector that changes is a change of the format: see docs/FORMAT.md before you commit one.
+vectors: $(INSTALLED) ## write tests/vectors/ anew
+	@$(PY) scripts/make_vectors.py
+
+# uv writes locks that hold on every platform and Python version, which pip can not. It is needed here only.
+lock: $(MADE) ## remake the lock files from setup.py; UPGRADE=1 for the newest of everything
+	@$(PY) -m pip install -q --upgrade --target build/uv '$(UV)'
+	@for lock in requirements.lock 'requirements-dev.lock --extra dev --constraint requirements.lock'; do \
+		build/uv/bin/uv pip compile -q --python $(PY) --universal --python-version 3.11 --fork-strategy fewest \
+			--generate-hashes --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) setup.py -o $$lock || exit; \
+	done
+
+wheel: $(INSTALLED) ## dist/*.whl
+	@rm -rf build/lib build/bdist.*
+	@$(PY) -m pip wheel -q --no-deps --no-build-isolation -w dist .
+	@ls dist/*.whl
+
+clean: ## remove what was made; keys/ and the demo ledger in .demo/ stay
+	@rm -rf $(VENV) build dist *.egg-info docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	@find signed_ledger scripts tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment: made once, and again when setup.py or the lock changes ---
+
+install: $(INSTALLED)
+
+python:
+	@for python in $(PYTHONS); do \
+		"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+			&& echo "$$python" && exit 0; \
+	done; \
+	echo "signed_ledger needs Python 3.11 or newer with its venv module. Install it (Debian: apt install python3 python3-venv)" >&2; \
+	echo "or name one: make PYTHON=/path/to/python3.11 ..." >&2; \
+	exit 1
+
+$(MADE):
+	@python=$$($(MAKE) --no-print-directory --silent python) || exit; \
+		echo "setup 1/3: $(VENV), with $$("$$python" --version)"; \
+		rm -rf $(VENV) && "$$python" -m venv $(VENV)
+	@touch $@
+
+$(INSTALLED): $(MADE) setup.py requirements-dev.lock
+	@echo "setup 2/3: $$(grep -c '^[a-z0-9]' requirements-dev.lock) locked packages, about 120 MB the first time"
+	@$(PY) -m pip install -q --no-deps -r requirements-dev.lock
+	@echo "setup 3/3: signed_ledger itself"
+	@$(PY) -m pip install -q --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip check > $@.tmp || { cat $@.tmp; echo "the lock does not fit setup.py: run 'make lock'" >&2; exit 1; }
+	@mv $@.tmp $@

@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""A Scheme in one file: signs one webhook by RFC 9421 and sends it to an Issuer.
+
+It shares no code with the Issuer's side and needs only the `cryptography` package, so that it also stands as an
+example for a Scheme in any language. To be copied: `sign` and what it calls.
+
+Exit status: 0 the answer is 2xx, 1 another answer, 2 it could not be asked.
+"""
+
+import argparse
+import base64
+import hashlib
+import http.client
+import json
+import secrets
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+TAG = "signed-ledger"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+ANSWER_HEADERS = ("Content-Type", "Idempotent-Replayed", "Retry-After")
+ANSWER_BYTES_MAX = 1 << 20
+
+AUTHORISATION_DEFAULTS = {
+    "card_id": "card-1",
+    "merchant_name": "Demo Shop",
+    "merchant_country": "NL",
+    "merchant_mcc": "5411",
+    "billing_amount": "12.30",
+    "billing_currency": "EUR",
+}
+PRESENTMENT_DEFAULTS = {"settlement_amount": "12.30", "settlement_currency": "EUR"}
+FIELDS = {
+    "transaction_id": "the transaction; an authorisation's default is a new one",
+    "card_id": f"default of an authorisation: {AUTHORISATION_DEFAULTS['card_id']}",
+    "merchant_name": f"default of an authorisation: {AUTHORISATION_DEFAULTS['merchant_name']}",
+    "merchant_country": f"ISO 3166; default of an authorisation: {AUTHORISATION_DEFAULTS['merchant_country']}",
+    "merchant_mcc": f"ISO 18245; default of an authorisation: {AUTHORISATION_DEFAULTS['merchant_mcc']}",
+    "billing_amount": f"default of an authorisation: {AUTHORISATION_DEFAULTS['billing_amount']}",
+    "billing_currency": f"ISO 4217; default of an authorisation: {AUTHORISATION_DEFAULTS['billing_currency']}",
+    "transaction_amount": "default of an authorisation: the billing amount",
+    "transaction_currency": "default of an authorisation: the billing currency",
+    "settlement_amount": f"default of a presentment: {PRESENTMENT_DEFAULTS['settlement_amount']}",
+    "settlement_currency": f"default of a presentment: {PRESENTMENT_DEFAULTS['settlement_currency']}",
+    "presentment_id": "which of several presentments of the transaction this is",
+}
+
+
+class Unaskable(Exception):
+    """The request can not be made or sent."""
+
+
+class Signed(NamedTuple):
+    """The headers to send with a request, and the text that their signature is over."""
+
+    headers: dict[str, str]
+    signature_base: str
+
+
+def sign_request(
+    private_key: Ed25519PrivateKey,
+    method: str,
+    url: str,
+    body: bytes | None,
+    webhook_id: str | None = None,
+    *,
+    created: int | None = None,
+    expires: int | None = None,
+    nonce: str | None = None,
+    label: str = "sig",
+    extra: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Give the headers that sign a request: see `sign`."""
+    made = sign(
+        private_key, method, url, body, webhook_id,
+        created=created, expires=expires, nonce=nonce, label=label, extra=extra,
+    )  # fmt: skip
+    return made.headers
+
+
+def sign(
+    private_key: Ed25519PrivateKey,
+    method: str,
+    url: str,
+    body: bytes | None,
+    webhook_id: str | None = None,
+    *,
+    created: int | None = None,
+    expires: int | None = None,
+    nonce: str | None = None,
+    label: str = "sig",
+    extra: Mapping[str, str] | None = None,
+) -> Signed:
+    """Sign a request by RFC 9421: a webhook, which has a body and a webhook id, or a read, which has neither.
+
+    `url` is absolute and percent-encoded. `created` (default: now) and `expires` are seconds since 1970 UTC. `extra`
+    headers are covered too. Raises `ValueError` for a URL that can not be signed.
+    """
+    parts = split_url(url)
+    fields = {} if body is None else {"Content-Type": "application/json", "Content-Digest": content_digest(body)}
+    if webhook_id is not None:
+        fields["Webhook-Id"] = webhook_id
+    fields.update(extra or {})
+    covered = [
+        ("@method", method),
+        ("@authority", authority(parts)),
+        ("@path", parts.path or "/"),
+        ("@query", f"?{parts.query}"),
+        *((name.lower(), value) for name, value in fields.items()),
+    ]
+    names = " ".join(f'"{name}"' for name, _ in covered)
+    params = f"({names});created={int(time.time()) if created is None else created}"
+    params += "" if expires is None else f";expires={expires}"
+    params += "" if nonce is None else f';nonce="{nonce}"'
+    params += f';keyid="{kid_of(private_key)}";tag="{TAG}"'
+    base = "".join(f'"{name}": {value}\n' for name, value in covered) + f'"@signature-params": {params}'
+    signature = base64.b64encode(private_key.sign(base.encode())).decode()
+    return Signed({**fields, "Signature-Input": f"{label}={params}", "Signature": f"{label}=:{signature}:"}, base)
+
+
+def kid_of(private_key: Ed25519PrivateKey) -> str:
+    """The key's name at the Issuer: the hex SHA-256 of its DER SubjectPublicKeyInfo."""
+    spki = private_key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(spki).hexdigest()
+
+
+def content_digest(body: bytes) -> str:
+    """RFC 9530."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
+
+
+def split_url(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(f"{url!r} is not an http or https URL")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(f"{url!r} is not percent-encoded")
+    return parts
+
+
+def authority(parts: SplitResult) -> str:
+    """Host and port as RFC 9421 section 2.2.3 signs them: lower case, no default port."""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return host if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f"{host}:{parts.port}"
+
+
+def load_key(key_file: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
+    """Read an Ed25519 private key from a PKCS#8 PEM file."""
+    try:
+        key = serialization.load_pem_private_key(key_file.read_bytes(), passphrase)
+    except (OSError, ValueError, TypeError) as wrong:
+        raise Unaskable(f"{key_file}: {wrong}") from wrong
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Unaskable(f"{key_file}: not an Ed25519 key")
+    return key
+
+
+def read_file(name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as wrong:
+        raise Unaskable(f"{name}: {wrong}") from wrong
+
+
+def make_body(options: argparse.Namespace) -> bytes:
+    """Give --body's bytes as they are, --json's text, or a body made of the field options and the defaults."""
+    if options.body is not None:
+        return read_file(options.body)
+    if options.json is not None:
+        return str(options.json).encode()
+    given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    if options.kind == "presentment":
+        final = {} if options.final is None else {"final": options.final == "true"}
+        return json.dumps({**PRESENTMENT_DEFAULTS, **given, **final}).encode()
+    fields = {"transaction_id": f"tx-{secrets.token_hex(8)}", **AUTHORISATION_DEFAULTS, **given}
+    fields.setdefault("transaction_amount", fields["billing_amount"])
+    fields.setdefault("transaction_currency", fields["billing_currency"])
+    return json.dumps(fields).encode()
+
+
+def send(url: str, headers: Mapping[str, str], body: bytes, timeout_seconds: float) -> tuple[http.client.HTTPResponse, bytes]:
+    """POST exactly these headers and this body; give the response and its body."""
+    parts = split_url(url)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=timeout_seconds)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection.request("POST", target, body, {"Host": authority(parts), **headers})
+        response = connection.getresponse()
+        return response, response.read(ANSWER_BYTES_MAX)
+    except (OSError, http.client.HTTPException) as wrong:
+        raise Unaskable(f"{url}: {wrong or type(wrong).__name__}") from wrong
+    finally:
+        connection.close()
+
+
+def show_request(url: str, signed: Signed, body: bytes) -> None:
+    parts = split_url(url)
+    print(f"POST {parts.path or '/'}{'?' if parts.query else ''}{parts.query} HTTP/1.1\nHost: {authority(parts)}")
+    print("\n".join(f"{name}: {value}" for name, value in signed.headers.items()))
+    print(f"\n{body.decode(errors='backslashreplace')}\n\n--- signature base\n{signed.signature_base}")
+
+
+def show_answer(response: http.client.HTTPResponse, answer: bytes) -> None:
+    print(f"{response.status} {response.reason}")
+    for name in ANSWER_HEADERS:
+        if value := response.getheader(name):
+            print(f"{name}: {value}")
+    print(f"\n{answer.decode(errors='backslashreplace')}")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Sign one webhook as a Scheme would (RFC 9421, Ed25519), send it, and print the answer.",
+        epilog="Exit status: 0 the answer is 2xx, 1 another answer, 2 it could not be asked. "
+        "A retry is the same --webhook-id with the same body.",
+    )
+    parser.add_argument("kind", choices=("authorisation", "presentment"))
+    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the Issuer; default: %(default)s")
+    parser.add_argument("--key", required=True, type=Path, metavar="PEM", help="the Scheme's private key, PKCS#8 PEM")
+    parser.add_argument("--passphrase-file", metavar="FILE", help="its first line decrypts the key")
+    parser.add_argument("--webhook-id", help="the event's id; default: a new one")
+    parser.add_argument("--dry-run", action="store_true", help="print the request and what is signed; send nothing")
+    parser.add_argument("--timeout-seconds", type=float, default=10.0, help="default: %(default)s")
+    body = parser.add_argument_group("the body", "one of these two, or of the fields below")
+    whole = body.add_mutually_exclusive_group()
+    whole.add_argument("--body", metavar="FILE", help="sent as it is; - is standard input")
+    whole.add_argument("--json", metavar="TEXT", help="sent as it is")
+    fields = parser.add_argument_group("fields of a body made here")
+    for name, what in FIELDS.items():
+        fields.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=what)
+    fields.add_argument("--final", choices=("true", "false"), help="whether it is the transaction's last presentment")
+    return parser
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    made_here = options.body is None and options.json is None
+    if not made_here and any(getattr(options, name) is not None for name in (*FIELDS, "final")):
+        parser.error("fields can not be given together with --body or --json")
+    if made_here and options.kind == "presentment" and options.transaction_id is None:
+        parser.error("a presentment needs the --transaction-id of its authorisation")
+    return options
+
+
+def ask(options: argparse.Namespace) -> int:
+    passphrase = read_file(options.passphrase_file).splitlines()[0] if options.passphrase_file else None
+    key = load_key(options.key, passphrase)
+    url = f"{options.url.rstrip('/')}/{options.kind}"
+    body = make_body(options)
+    webhook_id = options.webhook_id or f"evt-{secrets.token_hex(12)}"
+    signed = sign(key, "POST", url, body, webhook_id)
+    if options.dry_run:
+        show_request(url, signed, body)
+        return 0
+    response, answer = send(url, signed.headers, body, options.timeout_seconds)
+    show_answer(response, answer)
+    return 0 if 200 <= response.status < 300 else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse_arguments(arguments)
+    try:
+        return ask(options)
+    except (Unaskable, ValueError) as wrong:
+        print(f"send_webhook: {wrong}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

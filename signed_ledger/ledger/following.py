@@ -1,0 +1,75 @@
+"""Following the chain: what the ledger was when this process started, and what other processes wrote since."""
+
+from typing import NamedTuple
+
+import structlog
+
+from signed_ledger.encoding import decode_body, decode_entry
+from signed_ledger.errors import Fault, Invalid, KeyChangeRefused, Refusal
+from signed_ledger.keyring import Keyring
+from signed_ledger.ledger.verified import verified_body, verified_entry
+from signed_ledger.merkle import leaf_hash
+from signed_ledger.records import Genesis, KeyChange
+from signed_ledger.store import Store, StoredEntry
+
+log = structlog.get_logger("signed_ledger.ledger")
+
+
+class Head(NamedTuple):
+    """The newest entry and its time in microseconds."""
+
+    seq: int
+    note: bytes
+    time: int
+
+
+async def read_keyring(store: Store) -> Keyring:
+    """Make the registry from the ledger's key entries.
+
+    Raises `Invalid` or `KeyChangeRefused` where one does not verify.
+    """
+    genesis, *changes = await store.key_entries() or [StoredEntry.missing(0)]
+    body = decode_body(genesis.parts.body or b"").body
+    if genesis.seq != 0 or not isinstance(body, Genesis):
+        raise Invalid("genesis", "is not entry 0")
+    keyring = Keyring(body)
+    verified_body(genesis, keyring)
+    for stored in changes:
+        _change_key(stored, keyring)
+    return keyring
+
+
+async def follow(store: Store, keyring: Keyring, head: Head, newer: list[tuple[int, bytes]]) -> Head:
+    """Follow the chain from our head to the newest entry, taking key changes into `keyring`; give the new head.
+
+    `newer` are the (seq, note) from our head on, that one included. The hash chain is checked link by link, and the
+    newest entry's signature, which stands for all before it. Raises `Fault` where this is not our history any more.
+    """
+    if not newer or newer[0] != (head.seq, head.note):
+        raise Fault(f"entry {head.seq} is not the one this process knows: the ledger was swapped or rewritten")
+    try:
+        for seq, note in newer[1:]:
+            head = await _follow_one(store, keyring, head, seq, note)
+        verified_entry(await store.entry(head.seq), keyring)
+    except (Invalid, Refusal) as error:
+        raise Fault(f"what another process wrote after entry {newer[0][0]} does not verify: {error}") from error
+    return head
+
+
+async def _follow_one(store: Store, keyring: Keyring, head: Head, seq: int, note: bytes) -> Head:
+    entry = decode_entry(note).entry
+    if entry.seq != seq or seq != head.seq + 1 or entry.prev != leaf_hash(head.note):
+        raise Invalid("prev", f"of entry {seq} is not the entry before it")
+    if entry.kind == KeyChange.KIND:
+        change = _change_key(await store.entry(seq), keyring)
+        log.info("key_changed", op=change.op, role=change.role, whose=change.whose, kid=change.kid, seq=seq)
+    return Head(seq, note, entry.time)
+
+
+def _change_key(stored: StoredEntry, keyring: Keyring) -> KeyChange:
+    change = verified_body(stored, keyring)
+    if not isinstance(change, KeyChange):
+        raise KeyChangeRefused(f"entry {stored.seq} is not a key entry")
+    keyring.check(change)
+    keyring.apply(change, stored.seq)
+    return change

@@ -1,0 +1,280 @@
+"""The one writer: a queue, a group, one durable step, then the answers.
+
+While one group is being committed the next one gathers: the commit is the pause, there is no timer (docs/adr/0001).
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from signed_ledger.errors import Busy, Fault, InternalError, Overloaded, Refusal
+from signed_ledger.keyring import Keyring
+from signed_ledger.ledger.following import Head, follow, read_keyring
+from signed_ledger.ledger.group import Deferred, Group, reused
+from signed_ledger.ledger.submissions import Answer, Look, Pending, Submission, Webhook
+from signed_ledger.ledger.verified import verified_entry
+from signed_ledger.records import AccountId, RegisteredKey, State, Transaction
+from signed_ledger.signing import Signer
+from signed_ledger.store import Store, Wanted
+from signed_ledger.telemetry import Metrics
+
+log = structlog.get_logger("signed_ledger.ledger")
+
+LOOK_SECONDS: Final = 0.25
+"""The least time between two looks at what other processes wrote that callers asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may wait, how much goes into one commit, how many balances are kept in memory."""
+
+    queue_commands_max: int = 1024
+    group_commands_max: int = 256
+    cache_accounts_max: int = 65_536
+
+
+class Ledger:
+    """Decides, records and answers. Several processes may each have one on the same file.
+
+    Owner of every mutable field: the task of `_run`; but `_queue` and `_in_flight`, which `submit` adds to.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        head: Head,
+        *,
+        load_signer: Callable[[bytes], Signer],
+        clock: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+        metrics: Metrics,
+        limits: Limits,
+    ) -> None:
+        self.keyring = keyring
+        self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._store = store
+        self._head = head
+        self._load_signer = load_signer
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._metrics = metrics
+        self._limits = limits
+        self._accounts: dict[AccountId, State] = {}  # true while the head is `_head`; oldest use first
+        self._queue: deque[Pending] = deque()
+        self._in_flight: dict[tuple[str, str], Pending] = {}
+        self._work = asyncio.Event()
+        self._closing = False
+        self._looked = 0.0
+        self._task = asyncio.create_task(self._run(), name="ledger")
+
+    @classmethod
+    async def open(
+        cls,
+        store: Store,
+        *,
+        load_signer: Callable[[bytes], Signer],
+        clock: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+        metrics: Metrics | None = None,
+        limits: Limits | None = None,
+    ) -> "Ledger":
+        """Start on an existing ledger: the key registry and the head are verified first.
+
+        Raises `Invalid` where they do not verify, or where the entry key in use is not to be had.
+        """
+        keyring = await read_keyring(store)
+        newest = await store.newest()
+        assert newest is not None
+        assert newest.note is not None
+        entry = verified_entry(newest, keyring)
+        load_signer(keyring.entry_key_at(newest.seq + 1))
+        return cls(
+            store,
+            keyring,
+            Head(newest.seq, newest.note, entry.time),
+            load_signer=load_signer,
+            clock=clock,
+            random_bytes=random_bytes,
+            metrics=metrics or Metrics(),
+            limits=limits or Limits(),
+        )
+
+    def find_key(self, kid: str) -> RegisteredKey | None:
+        """The registered key of this kid as of the last group."""
+        return self.keyring.find(kid)
+
+    async def submit(self, submission: Submission) -> Answer:
+        """Record a decision and give it once it is on disk, never before.
+
+        A webhook that is the same as one before gets that one's answer, `replayed`. A `Refusal` says that nothing was
+        recorded; only `InternalError` says that this is not known. Cancelling cancels the wait only.
+        """
+        answer = await self._enter(submission)
+        assert answer is not None
+        return answer
+
+    async def look(self) -> None:
+        """Catch up with what other processes wrote, key changes above all. Often asked, it looks now and then."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        await self._enter(Look())
+
+    async def close(self) -> None:
+        """Take nothing more, finish what waits, close the store."""
+        self._closing = True
+        self._work.set()
+        await self._task
+        await self._store.close()
+
+    # --- the hand-over ---------------------------------------------------------------------------------------------
+
+    async def _enter(self, submission: Submission) -> Answer | None:
+        first = self._in_flight.get(submission.id) if isinstance(submission, Webhook) else None
+        if first is not None:
+            return await self._wait_with(first, submission)
+        if self._closing or self.stopped.done():
+            raise Overloaded("The service is stopping; nothing was decided.")
+        if len(self._queue) >= self._limits.queue_commands_max:
+            raise Overloaded("The queue is full; nothing was decided.")
+        pending = Pending(submission)
+        if isinstance(submission, Webhook):
+            self._in_flight[submission.id] = pending
+        self._queue.append(pending)
+        self._work.set()
+        return await asyncio.shield(pending.future)
+
+    async def _wait_with(self, first: Pending, webhook: Submission) -> Answer | None:
+        assert isinstance(webhook, Webhook)
+        assert isinstance(first.submission, Webhook)
+        if (first.submission.type, first.submission.evidence.request.body) != (
+            webhook.type,
+            webhook.evidence.request.body,
+        ):
+            raise reused(webhook)
+        answer = await asyncio.shield(first.future)
+        return None if answer is None else answer._replace(replayed=True)
+
+    # --- the writer ------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._queue):
+            await self._work.wait()
+            self._work.clear()
+            while self._queue:
+                pendings = [
+                    self._queue.popleft() for _ in range(min(len(self._queue), self._limits.group_commands_max))
+                ]
+                self._metrics.queue_depth.set(len(self._queue))
+                try:
+                    await self._write(pendings)
+                except Busy:
+                    self._resolve(
+                        [(p, Overloaded("Another process is writing; nothing was decided.")) for p in pendings]
+                    )
+                except Exception as error:  # own mistakes too: the state is unknown, nothing more may be written
+                    self._fail(error, pendings)
+                    return
+
+    def _take(self) -> list[Pending]:
+        count = min(len(self._queue), self._limits.group_commands_max)
+        pendings = [self._queue.popleft() for _ in range(count)]
+        self._metrics.queue_depth.set(len(self._queue))
+        return pendings
+
+    async def _write(self, pendings: list[Pending]) -> None:
+        submissions = [pending.submission for pending in pendings]
+        wanted = self._wanted(submissions)
+        begun = await self._store.begin(self._head.seq, wanted)
+        if len(begun.newer) != 1 or begun.newer[0][1] != self._head.note:
+            self._accounts.clear()
+            self._head = await follow(self._store, self.keyring, self._head, begun.newer)
+        group = Group(
+            head=self._head,
+            keyring=self.keyring,
+            known_accounts=self._accounts,
+            now=self._clock(),
+            load_signer=self._load_signer,
+            random_bytes=self._random_bytes,
+        )
+        group.learn(begun.found, wanted.accounts)
+        if unknown := group.unknown_accounts(submissions):
+            group.learn(await self._store.read(Wanted([], [], unknown)), unknown)
+        outcomes = [(pending, self._settle(group, pending)) for pending in pendings]
+        await self._commit(group)
+        self._resolve(outcomes)
+
+    def _wanted(self, submissions: list[Submission]) -> Wanted:
+        webhooks = [submission for submission in submissions if isinstance(submission, Webhook)]
+        return Wanted([w.id for w in webhooks], [w.authorisation_key for w in webhooks], [])
+
+    def _settle(self, group: Group, pending: Pending) -> Answer | Refusal | Deferred | None:
+        try:
+            return group.settle(pending.submission)
+        except (Refusal, Deferred) as outcome:
+            return outcome
+
+    async def _commit(self, group: Group) -> None:
+        self._metrics.integrity_alarms.inc(group.violations)
+        if not group.rows:
+            await self._store.rollback()
+            return
+        started = time.perf_counter()
+        await self._store.append(group.rows)
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._head = group.head
+        self._remember(group.book.accounts)
+
+    def _remember(self, accounts: dict[AccountId, State]) -> None:
+        for account, state in accounts.items():
+            self._accounts.pop(account, None)
+            self._accounts[account] = state
+        while len(self._accounts) > self._limits.cache_accounts_max:
+            del self._accounts[next(iter(self._accounts))]
+
+    def _resolve(self, outcomes: list[tuple[Pending, Answer | Refusal | Deferred | None]]) -> None:
+        """Tell each who waits: after the commit, so what is told is on disk."""
+        deferred = [pending for pending, outcome in outcomes if isinstance(outcome, Deferred)]
+        self._queue.extendleft(reversed(deferred))
+        self._metrics.group_size.observe(len(outcomes) - len(deferred))
+        for pending, outcome in outcomes:
+            if isinstance(outcome, Deferred):
+                continue
+            self._forget(pending)
+            if pending.future.done():
+                continue
+            if isinstance(outcome, Refusal):
+                pending.future.set_exception(outcome)
+                pending.future.exception()  # the caller may have gone; that is no error
+            else:
+                pending.future.set_result(outcome)
+                self._tell(outcome)
+
+    def _tell(self, answer: Answer | None) -> None:
+        if answer is None:
+            return
+        if answer.replayed:
+            self._metrics.replays.inc()
+        elif isinstance(answer.body, Transaction):
+            self._metrics.decisions.labels(answer.body.TYPE, answer.body.reason).inc()
+        log.debug("recorded", seq=answer.seq, kind=answer.body.KIND, replayed=answer.replayed)
+
+    def _forget(self, pending: Pending) -> None:
+        if isinstance(pending.submission, Webhook):
+            self._in_flight.pop(pending.submission.id, None)
+
+    def _fail(self, error: Exception, pendings: list[Pending]) -> None:
+        log.critical("fault", reason=str(error), exc_info=error)
+        unknown = InternalError("The service failed and stops; whether this was recorded is not known. Retry it.")
+        waiting = [*pendings, *self._queue]
+        self._queue.clear()
+        self._resolve([(pending, unknown) for pending in waiting])
+        self.stopped.set_exception(error if isinstance(error, Fault) else Fault(str(error)))
+        self.stopped.exception()

@@ -1,0 +1,154 @@
+"""SQLite through aiosqlite: how a ledger's file is made and opened. The one module that imports aiosqlite."""
+
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+
+import aiosqlite
+
+from signed_ledger.disk import sync_folder
+from signed_ledger.errors import Busy, Fault, Invalid
+from signed_ledger.store.rows import TABLES, Table
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+APPLICATION_ID: Final = 0x534C4731  # "SLG1"
+SCHEMA_VERSION: Final = 1
+CACHE_KIB: Final = 65_536
+WAL_PAGES: Final = 4_000
+
+
+class Connection(aiosqlite.Connection):
+    """A connection whose thread runs a whole step at a time: one hand-over for a group, not one for a statement."""
+
+    async def run(self, step: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `step(connection, ...)` on the connection's thread.
+
+        Raises `Busy` where another process held the write lock for too long, `Fault` for any other failure of SQLite.
+        """
+        call = cast(Awaitable[T], self._execute(partial(step, self._conn, *args, **kwargs)))  # type: ignore[no-untyped-call]
+        try:
+            return await call
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise Busy("another process is writing to the ledger") from error
+            raise Fault(f"the ledger's database failed: {error}") from error
+
+
+async def connect(path: Path, *, busy_timeout_ms: int, read_only: bool = False) -> Connection:
+    """Open an existing ledger; raise `Invalid` naming `database` where the file is missing or not a ledger."""
+    connector = partial(open_database, path, busy_timeout_ms=busy_timeout_ms, read_only=read_only)
+    connection = Connection(connector, 64)
+    await connection
+    return connection
+
+
+def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) -> sqlite3.Connection:
+    """Open an existing ledger on this thread; see `connect`."""
+    if not path.is_file():
+        raise Invalid("database", f"{path} is not there; make a ledger with: signed-ledger init")
+    mode = "ro" if read_only else "rw"
+    connection: sqlite3.Connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, **_OPTIONS)
+    try:
+        if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+            raise Invalid("database", f"{path} is not a ledger of this program")
+        _configure(connection, busy_timeout_ms)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise Invalid("database", f"{path} can not be opened: {error}") from None
+    except Invalid:
+        connection.close()
+        raise
+    return connection
+
+
+def create_database(path: Path, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+    """Make a new ledger's file, mode 0600, with its first rows, whole or not at all.
+
+    It is built under another name and linked into place; raises `Invalid` where something of that name exists.
+    """
+    if path.exists():
+        raise Invalid("database", f"{path} exists already")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(f".{path.name}.{os.getpid()}.new")
+    building.touch(mode=0o600)
+    try:
+        _build(building, rows)
+        os.link(building, path)
+    except FileExistsError:
+        raise Invalid("database", f"{path} exists already") from None
+    finally:
+        building.unlink()
+    sync_folder(path.parent)
+
+
+def _build(path: Path, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+    connection = sqlite3.connect(path, **_OPTIONS)
+    try:
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in schema_statements():
+            connection.execute(statement)
+        insert_rows(connection, rows)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def insert_rows(connection: sqlite3.Connection, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+    """Insert (table, row) pairs, one statement a table."""
+    by_table: dict[str, list[tuple[Any, ...]]] = {}
+    for table, row in rows:
+        by_table.setdefault(table, []).append(row)
+    for table, table_rows in by_table.items():
+        connection.executemany(_INSERTS[table], table_rows)
+
+
+def schema_statements(tables: tuple[Table, ...] = TABLES) -> list[str]:
+    """The statements that make `tables`, their indexes and their triggers."""
+    script = files("signed_ledger.store").joinpath("schema.sql").read_text()
+    bare = "\n".join(line.partition("--")[0] for line in script.splitlines())
+    statements = [statement.strip() for statement in bare.split(";") if statement.strip()]
+    names = {table.name for table in tables}
+    wanted = [statement for statement in statements if _table_of(statement) in names]
+    return wanted + [trigger for table in tables for trigger in _triggers(table)]
+
+
+def _table_of(statement: str) -> str:
+    words = statement.split()
+    return words[2] if words[1] == "TABLE" else words[words.index("ON") + 1]
+
+
+def _triggers(table: Table) -> list[str]:
+    same = " AND ".join(f"{column} = NEW.{column}" for column in table.columns[: table.key])
+    refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    # The one on INSERT is for INSERT OR REPLACE, which would take a row away without a word to the one on DELETE.
+    again = f"WHEN EXISTS (SELECT 1 FROM {table.name} WHERE {same})"  # noqa: S608
+    return [
+        f"CREATE TRIGGER {table.name}_no_update BEFORE UPDATE ON {table.name} {refuse}",
+        f"CREATE TRIGGER {table.name}_no_delete BEFORE DELETE ON {table.name} {refuse}",
+        f"CREATE TRIGGER {table.name}_no_replace BEFORE INSERT ON {table.name} {again} {refuse}",
+    ]
+
+
+def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
+    for pragma in (
+        f"busy_timeout = {busy_timeout_ms}",
+        "synchronous = FULL",
+        f"cache_size = -{CACHE_KIB}",
+        f"wal_autocheckpoint = {WAL_PAGES}",
+        "trusted_schema = OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+_OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "check_same_thread": False, "cached_statements": 256}
+_INSERTS: Final = {table.name: table.insert for table in TABLES}

@@ -1,0 +1,206 @@
+"""The writer's three steps in the store: begin and read, read more, append and commit. Positions and bytes only."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from signed_ledger.errors import Fault
+from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, Parts, State
+from signed_ledger.store.connection import Connection, connect, insert_rows
+from signed_ledger.store.rows import Row
+
+
+class StoredEntry(NamedTuple):
+    """An entry's stored bytes, not yet verified; what is missing is `None`."""
+
+    seq: int
+    note: bytes | None
+    parts: Parts
+
+    @classmethod
+    def missing(cls, seq: int) -> "StoredEntry":
+        return cls(seq, None, Parts(None))
+
+
+class Wanted(NamedTuple):
+    """What a group's decisions need to know."""
+
+    webhooks: list[tuple[str, str]]  # (scheme, webhook id)
+    authorisations: list[AuthorisationKey]
+    accounts: list[AccountId]
+
+
+class FoundAccount(NamedTuple):
+    """An account's newest row, and the entry that it names (with its state part only)."""
+
+    state: State
+    entry: StoredEntry
+
+
+class FoundAuthorisation(NamedTuple):
+    """An authorisation's newest row, the entry that it names, and the authorisation's own entry."""
+
+    state: AuthorisationState
+    newest: StoredEntry
+    own: StoredEntry
+
+
+class Found(NamedTuple):
+    """The rows of what was wanted; what is not there has none."""
+
+    webhooks: dict[tuple[str, str], StoredEntry]
+    authorisations: dict[AuthorisationKey, FoundAuthorisation]
+    accounts: dict[AccountId, FoundAccount]
+
+
+class Begun(NamedTuple):
+    """The write lock is held. `newer` are the (seq, note) from the known head on, that one included."""
+
+    newer: list[tuple[int, bytes]]
+    found: Found
+
+
+class Store:
+    """The one writer's connection to a ledger. Between `begin` and `append` or `rollback` it holds the write lock."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path, *, busy_timeout_ms: int) -> "Store":
+        return cls(await connect(path, busy_timeout_ms=busy_timeout_ms))
+
+    async def begin(self, known_seq: int, wanted: Wanted) -> Begun:
+        """Take the write lock, then read the head and what is wanted. Raises `Busy` where the lock is not to be had."""
+        return await self._connection.run(_begin, known_seq, wanted)
+
+    async def read(self, wanted: Wanted) -> Found:
+        return await self._connection.run(_read, wanted)
+
+    async def append(self, rows: list[tuple[str, Row]]) -> None:
+        """Insert and commit, synchronous to disk. Any failure is a `Fault`: what was written is then unknown."""
+        await self._connection.run(_append, rows)
+
+    async def rollback(self) -> None:
+        await self._connection.run(_rollback)
+
+    async def key_entries(self) -> list[StoredEntry]:
+        """The genesis and every key entry, in order of seq."""
+        return await self._connection.run(_key_entries)
+
+    async def newest(self) -> StoredEntry | None:
+        return await self._connection.run(_newest)
+
+    async def entry(self, seq: int) -> StoredEntry:
+        """The entry at `seq`, for the writer's own catching up within its transaction."""
+        return await self._connection.run(read_entry, seq)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+def read_entry(connection: sqlite3.Connection, seq: int) -> StoredEntry:
+    row = connection.execute(_ENTRY + " WHERE e.seq = ?", (seq,)).fetchone()
+    return StoredEntry.missing(seq) if row is None else _entry(row)
+
+
+def _begin(connection: sqlite3.Connection, known_seq: int, wanted: Wanted) -> Begun:
+    connection.execute("BEGIN IMMEDIATE")
+    newer = connection.execute("SELECT seq, note FROM entries WHERE seq >= ? ORDER BY seq", (known_seq,)).fetchall()
+    return Begun(newer, _read(connection, wanted))
+
+
+def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
+    return Found(
+        {(row[0], row[1]): _entry(row[2:]) for row in _rows(connection, _WEBHOOKS, wanted.webhooks)},
+        {
+            AuthorisationKey(row[0], row[1]): _authorisation(row)
+            for row in _rows(connection, _AUTHORISATIONS, wanted.authorisations)
+        },
+        {AccountId(row[0], row[1]): _account(row) for row in _rows(connection, _ACCOUNTS, wanted.accounts)},
+    )
+
+
+def _rows(connection: sqlite3.Connection, query: str, keys: list[Any]) -> list[Row]:
+    return connection.execute(query, (json.dumps(keys),)).fetchall() if keys else []
+
+
+def _entry(row: Row) -> StoredEntry:
+    seq, *stored = row
+    note, *parts = (data if type(data) is bytes else None for data in stored)  # a hostile file may hold other types
+    return StoredEntry(seq, note, Parts(*parts))
+
+
+def _account(row: Row) -> FoundAccount:
+    owner, currency, seq, posted, held, note, state = row
+    return FoundAccount(State(AccountId(owner, currency), posted, held), _entry((seq, note, None, state, None)))
+
+
+def _authorisation(row: Row) -> FoundAuthorisation:
+    scheme, transaction_id, own_seq, status, card_id, currency, held = row[:7]
+    key = AuthorisationKey(scheme, transaction_id)
+    state = AuthorisationState(key, own_seq, status, card_id, currency, held)
+    return FoundAuthorisation(state, _entry(row[7:12]), _entry((own_seq, *row[12:])))
+
+
+def _append(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
+    try:
+        insert_rows(connection, rows)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise Fault(f"the commit failed: {error}") from error
+
+
+def _rollback(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _key_entries(connection: sqlite3.Connection) -> list[StoredEntry]:
+    query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys) ORDER BY e.seq"  # noqa: S608
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def _newest(connection: sqlite3.Connection) -> StoredEntry | None:
+    row = connection.execute(_ENTRY + " ORDER BY e.seq DESC LIMIT 1").fetchone()
+    return None if row is None else _entry(row)
+
+
+_ENTRY: Final = (
+    "SELECT e.seq, e.note, p.body, p.state, p.evidence FROM entries AS e LEFT JOIN parts AS p ON p.seq = e.seq"
+)
+
+# Each takes its keys as one JSON list of pairs, so that the statement is the same whatever their number, and CROSS JOIN
+# makes SQLite look every key up in the table's primary key rather than the other way round.
+_WEBHOOKS: Final = """
+SELECT w.scheme, w.webhook_id, w.seq, e.note, p.body, p.state, p.evidence
+FROM json_each(?) AS k
+CROSS JOIN webhooks AS w ON w.scheme = json_extract(k.value, '$[0]') AND w.webhook_id = json_extract(k.value, '$[1]')
+LEFT JOIN entries AS e ON e.seq = w.seq
+LEFT JOIN parts AS p ON p.seq = w.seq
+"""
+_AUTHORISATIONS: Final = """
+SELECT a.scheme, a.transaction_id, a.authorisation_seq, a.status, a.card_id, a.currency, a.held,
+       a.seq, newest.note, newest_parts.body, newest_parts.state, newest_parts.evidence,
+       own.note, own_parts.body, own_parts.state, own_parts.evidence
+FROM json_each(?) AS k
+CROSS JOIN authorisation_states AS a
+    ON a.scheme = json_extract(k.value, '$[0]') AND a.transaction_id = json_extract(k.value, '$[1]')
+    AND a.seq = (SELECT max(m.seq) FROM authorisation_states AS m
+                 WHERE m.transaction_id = json_extract(k.value, '$[1]') AND m.scheme = json_extract(k.value, '$[0]'))
+LEFT JOIN entries AS newest ON newest.seq = a.seq
+LEFT JOIN parts AS newest_parts ON newest_parts.seq = a.seq
+LEFT JOIN entries AS own ON own.seq = a.authorisation_seq
+LEFT JOIN parts AS own_parts ON own_parts.seq = a.authorisation_seq
+"""
+_ACCOUNTS: Final = """
+SELECT s.owner, s.currency, s.seq, s.posted, s.held, e.note, p.state
+FROM json_each(?) AS k
+CROSS JOIN account_states AS s
+    ON s.owner = json_extract(k.value, '$[0]') AND s.currency = json_extract(k.value, '$[1]')
+    AND s.seq = (SELECT max(m.seq) FROM account_states AS m
+                 WHERE m.owner = json_extract(k.value, '$[0]') AND m.currency = json_extract(k.value, '$[1]'))
+LEFT JOIN entries AS e ON e.seq = s.seq
+LEFT JOIN parts AS p ON p.seq = s.seq
+"""
