@@ -1,0 +1,138 @@
+"""Every setting: its environment variable, default, bounds and meaning, checked when it is read (12-factor)."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from signed_ledger.errors import Invalid
+
+PREFIX: Final = "SIGNED_LEDGER_"
+_HOST = re.compile(r"[A-Za-z0-9.:_-]+")
+
+
+def _setting(default: Any, read: Callable[[str], Any], about: str, shown: str | None = None) -> Any:
+    return field(default=default, metadata={"read": read, "about": about, "shown": shown})
+
+
+def _integer(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("must be a host name or an IP address")
+    return text
+
+
+def _path(text: str) -> Path:
+    if not text or "://" in text:
+        raise ValueError("must be the path of a file or folder")
+    return Path(text)
+
+
+def _path_or_none(text: str) -> Path | None:
+    return _path(text) if text else None
+
+
+def _authorities(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    if not names or not all(_HOST.fullmatch(name.strip("[]")) or name.startswith("[") for name in names):
+        raise ValueError("must be host names, with their port where it is not the default one, separated by commas")
+    return names
+
+
+def _currencies(text: str) -> tuple[str, ...]:
+    codes = tuple(code.strip() for code in text.split(",") if code.strip())
+    if not codes or not all(re.fullmatch(r"[A-Z]{3}", code) for code in codes):
+        raise ValueError("must be currency codes of ISO 4217 separated by commas, such as EUR,USD")
+    return codes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The service's settings. `read_settings` makes one from the environment; what is not set has its default."""
+
+    database: Path = _setting(Path("ledger.db"), _path, "the ledger's SQLite file")
+    keys: Path = _setting(Path("keys"), _path, "the folder of the Issuer's keys and trust.json")
+    key_passphrase_file: Path | None = _setting(
+        None, _path_or_none, "a file whose first line opens the private keys", "none: encrypted keys are asked for"
+    )
+    origin: str = _setting("localhost/ledger", str, "the ledger's name, used by init; serve refuses another ledger's")
+    host: str = _setting("127.0.0.1", _host, "the address to listen on")
+    port: int = _setting(8080, _integer(0, 65535), "the port to listen on; 0 takes a free one")
+    authorities: tuple[str, ...] = _setting(
+        (), _authorities, "the host names we answer for, separated by commas", "localhost and HOST, with PORT"
+    )
+    admin_host: str = _setting("127.0.0.1", _host, "the address of /metrics")
+    admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics, one higher for each further worker")
+    currencies: tuple[str, ...] = _setting((), _currencies, "the currencies taken, by commas", "all of ISO 4217")
+    log_level: str = _setting(
+        "info", _one_of("debug", "info", "warning", "error"), "debug adds a line for each decision"
+    )
+    log_format: str = _setting(
+        "auto", _one_of("auto", "human", "json"), "auto: for people in a terminal, else JSON lines"
+    )
+    body_bytes_max: int = _setting(32_768, _integer(1_024, 32_768), "the largest request body; larger ones are 413")
+    body_timeout_s: int = _setting(10, _integer(1, 600), "how long a request's body may take to arrive")
+    keepalive_timeout_s: int = _setting(75, _integer(1, 3600), "how long an idle connection is kept")
+    queue_commands_max: int = _setting(1_024, _integer(1, 100_000), "what may wait for the writer; more is 503")
+    group_commands_max: int = _setting(256, _integer(1, 10_000), "what one commit may hold")
+    cache_accounts_max: int = _setting(65_536, _integer(1, 10_000_000), "balances kept in memory")
+    busy_timeout_ms: int = _setting(5_000, _integer(0, 600_000), "how long to wait for another process's write")
+    page_rows_max: int = _setting(100, _integer(1, 1_000), "the most rows of one page of a list")
+    shutdown_timeout_s: int = _setting(30, _integer(1, 600), "how long open requests may take to end on SIGTERM")
+
+    @property
+    def answered_authorities(self) -> frozenset[str]:
+        """The values of a request's host for which a signature counts."""
+        if self.authorities:
+            return frozenset(self.authorities)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return frozenset({f"localhost:{self.port}", f"127.0.0.1:{self.port}", f"{host}:{self.port}".lower()})
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings; raise `Invalid` naming the variable for a wrong one, or for one that does not exist."""
+    values: dict[str, Any] = {}
+    known = {variable_of(setting.name): setting for setting in fields(Settings)}
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX):
+            continue
+        if variable not in known:
+            raise Invalid(variable, "is not a setting; signed-ledger serve --help lists them")
+        setting = known[variable]
+        try:
+            values[setting.name] = setting.metadata["read"](text)
+        except ValueError as error:
+            raise Invalid(variable, f"{error} (it is {text!r})") from None
+    return Settings(**values)
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def describe_settings() -> list[tuple[str, str, str]]:
+    """(variable, default, meaning) of each setting, for --help and the documents."""
+    return [(variable_of(setting.name), _shown(setting), setting.metadata["about"]) for setting in fields(Settings)]
+
+
+def _shown(setting: Any) -> str:
+    return str(setting.metadata["shown"] or setting.default)
