@@ -3,7 +3,7 @@
 
 FROM python:3.11.14-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-# The same setuptools as in requirements-dev.lock (a test compares): nothing is fetched unpinned.
+# The same setuptools as in requirements-dev.lock (`make hadolint` compares): nothing is fetched unpinned.
 RUN pip install --no-cache-dir setuptools==84.2.1
 WORKDIR /src
 COPY requirements.lock ./
@@ -29,7 +29,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-# SIGTERM is the service's own: it stops taking, finishes its queue and closes. Give it time: docker stop --time 30.
+# SIGTERM is the service's own: it stops taking, finishes its queue and closes. Give it time: docker run --stop-timeout 40.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['SIGNED_LEDGER_PORT']}/healthz\", timeout=2)"]
 ENTRYPOINT ["signed-ledger"]

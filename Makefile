@@ -60,6 +60,8 @@ docs: $(INSTALLED) ## docs/_build/html/index.html; a warning is an error
 	@echo "docs: docs/_build/html/index.html"
 
 hadolint: $(INSTALLED) ## lint the Dockerfile
+	@grep -qF "$$(sed -n 's/^\(setuptools==[^ ]*\).*/\1/p' requirements-dev.lock)" Dockerfile \
+		|| { echo "Dockerfile: its setuptools is not the one of requirements-dev.lock" >&2; exit 1; }
 	@$(VENV)/bin/hadolint --failure-threshold info Dockerfile && echo "hadolint: Dockerfile is clean"
 
 fix: $(INSTALLED) ## format, and mend what ruff can mend

@@ -2,7 +2,7 @@
 """A Scheme in one file: signs one webhook by RFC 9421 and sends it to an Issuer.
 
 It shares no code with the Issuer's side and needs only the `cryptography` package, so that it also stands as an
-example for a Scheme in any language. To be copied: `sign` and what it calls.
+example for a Scheme in any language. The part to copy is `sign_request` and what it calls.
 
 Exit status: 0 the answer is 2xx, 1 another answer, 2 it could not be asked.
 """
@@ -12,12 +12,12 @@ import base64
 import hashlib
 import http.client
 import json
+import re
 import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from cryptography.hazmat.primitives import serialization
@@ -28,40 +28,35 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 ANSWER_HEADERS = ("Content-Type", "Idempotent-Replayed", "Retry-After")
 ANSWER_BYTES_MAX = 1 << 20
 
-AUTHORISATION_DEFAULTS = {
-    "card_id": "card-1",
-    "merchant_name": "Demo Shop",
-    "merchant_country": "NL",
-    "merchant_mcc": "5411",
-    "billing_amount": "12.30",
-    "billing_currency": "EUR",
+DEFAULTS = {
+    "authorisation": {
+        "card_id": "card-1",
+        "merchant_name": "Demo Shop",
+        "merchant_country": "NL",
+        "merchant_mcc": "5411",
+        "billing_amount": "12.30",
+        "billing_currency": "EUR",
+    },
+    "presentment": {"settlement_amount": "12.30", "settlement_currency": "EUR"},
 }
-PRESENTMENT_DEFAULTS = {"settlement_amount": "12.30", "settlement_currency": "EUR"}
 FIELDS = {
-    "transaction_id": "the transaction; an authorisation's default is a new one",
-    "card_id": f"default of an authorisation: {AUTHORISATION_DEFAULTS['card_id']}",
-    "merchant_name": f"default of an authorisation: {AUTHORISATION_DEFAULTS['merchant_name']}",
-    "merchant_country": f"ISO 3166; default of an authorisation: {AUTHORISATION_DEFAULTS['merchant_country']}",
-    "merchant_mcc": f"ISO 18245; default of an authorisation: {AUTHORISATION_DEFAULTS['merchant_mcc']}",
-    "billing_amount": f"default of an authorisation: {AUTHORISATION_DEFAULTS['billing_amount']}",
-    "billing_currency": f"ISO 4217; default of an authorisation: {AUTHORISATION_DEFAULTS['billing_currency']}",
-    "transaction_amount": "default of an authorisation: the billing amount",
-    "transaction_currency": "default of an authorisation: the billing currency",
-    "settlement_amount": f"default of a presentment: {PRESENTMENT_DEFAULTS['settlement_amount']}",
-    "settlement_currency": f"default of a presentment: {PRESENTMENT_DEFAULTS['settlement_currency']}",
+    "transaction_id": "default of authorisation: a new one",
+    "card_id": "",
+    "merchant_name": "",
+    "merchant_country": "ISO 3166",
+    "merchant_mcc": "ISO 18245",
+    "billing_amount": "",
+    "billing_currency": "ISO 4217",
+    "transaction_amount": "default of authorisation: the billing amount",
+    "transaction_currency": "default of authorisation: the billing currency",
+    "settlement_amount": "",
+    "settlement_currency": "ISO 4217",
     "presentment_id": "which of several presentments of the transaction this is",
 }
 
 
 class Unaskable(Exception):
     """The request can not be made or sent."""
-
-
-class Signed(NamedTuple):
-    """The headers to send with a request, and the text that their signature is over."""
-
-    headers: dict[str, str]
-    signature_base: str
 
 
 def sign_request(
@@ -77,52 +72,39 @@ def sign_request(
     label: str = "sig",
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Give the headers that sign a request: see `sign`."""
-    made = sign(
-        private_key, method, url, body, webhook_id,
-        created=created, expires=expires, nonce=nonce, label=label, extra=extra,
-    )  # fmt: skip
-    return made.headers
-
-
-def sign(
-    private_key: Ed25519PrivateKey,
-    method: str,
-    url: str,
-    body: bytes | None,
-    webhook_id: str | None = None,
-    *,
-    created: int | None = None,
-    expires: int | None = None,
-    nonce: str | None = None,
-    label: str = "sig",
-    extra: Mapping[str, str] | None = None,
-) -> Signed:
-    """Sign a request by RFC 9421: a webhook, which has a body and a webhook id, or a read, which has neither.
+    """Give the headers to send with a request: a webhook, which has a body and an id, or a read, which has neither.
 
     `url` is absolute and percent-encoded. `created` (default: now) and `expires` are seconds since 1970 UTC. `extra`
-    headers are covered too. Raises `ValueError` for a URL that can not be signed.
+    headers are signed too. Raises `ValueError` for a URL that can not be signed.
     """
-    parts = split_url(url)
-    fields = {} if body is None else {"Content-Type": "application/json", "Content-Digest": content_digest(body)}
+    headers = {} if body is None else {"Content-Type": "application/json", "Content-Digest": content_digest(body)}
     if webhook_id is not None:
-        fields["Webhook-Id"] = webhook_id
-    fields.update(extra or {})
-    covered = [
-        ("@method", method),
-        ("@authority", authority(parts)),
-        ("@path", parts.path or "/"),
-        ("@query", f"?{parts.query}"),
-        *((name.lower(), value) for name, value in fields.items()),
-    ]
-    names = " ".join(f'"{name}"' for name, _ in covered)
-    params = f"({names});created={int(time.time()) if created is None else created}"
+        headers["Webhook-Id"] = webhook_id
+    headers.update(extra or {})
+    names = ["@method", "@authority", "@path", "@query", *map(str.lower, headers)]
+    params = "(" + " ".join(f'"{name}"' for name in names) + ")"
+    params += f";created={int(time.time()) if created is None else created}"
     params += "" if expires is None else f";expires={expires}"
     params += "" if nonce is None else f';nonce="{nonce}"'
     params += f';keyid="{kid_of(private_key)}";tag="{TAG}"'
-    base = "".join(f'"{name}": {value}\n' for name, value in covered) + f'"@signature-params": {params}'
-    signature = base64.b64encode(private_key.sign(base.encode())).decode()
-    return Signed({**fields, "Signature-Input": f"{label}={params}", "Signature": f"{label}=:{signature}:"}, base)
+    headers["Signature-Input"] = f"{label}={params}"
+    signature = private_key.sign(signature_base(method, url, headers).encode())
+    headers["Signature"] = f"{label}=:{base64.b64encode(signature).decode()}:"
+    return headers
+
+
+def signature_base(method: str, url: str, headers: Mapping[str, str]) -> str:
+    """Give the text that is signed (RFC 9421 section 2.5), of what Signature-Input, the only one, lists."""
+    parts = split_url(url)
+    values = {name.lower(): value for name, value in headers.items()} | {
+        "@method": method,
+        "@authority": authority(parts),
+        "@path": parts.path or "/",
+        "@query": f"?{parts.query}",
+    }
+    params = headers["Signature-Input"].partition("=")[2]
+    names = re.findall(r'"([^"]+)"', params.partition(")")[0])
+    return "".join(f'"{name}": {values[name]}\n' for name in names) + f'"@signature-params": {params}'
 
 
 def kid_of(private_key: Ed25519PrivateKey) -> str:
@@ -153,6 +135,11 @@ def authority(parts: SplitResult) -> str:
     return host if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f"{host}:{parts.port}"
 
 
+def target(parts: SplitResult) -> str:
+    """Path and query as the request line has them."""
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
 def load_key(key_file: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
     """Read an Ed25519 private key from a PKCS#8 PEM file."""
     try:
@@ -177,24 +164,26 @@ def make_body(options: argparse.Namespace) -> bytes:
         return read_file(options.body)
     if options.json is not None:
         return str(options.json).encode()
-    given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
-    if options.kind == "presentment":
-        final = {} if options.final is None else {"final": options.final == "true"}
-        return json.dumps({**PRESENTMENT_DEFAULTS, **given, **final}).encode()
-    fields = {"transaction_id": f"tx-{secrets.token_hex(8)}", **AUTHORISATION_DEFAULTS, **given}
-    fields.setdefault("transaction_amount", fields["billing_amount"])
-    fields.setdefault("transaction_currency", fields["billing_currency"])
+    fields: dict[str, object] = {**DEFAULTS[options.kind]}
+    fields |= {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    if options.kind == "authorisation":
+        fields.setdefault("transaction_id", f"tx-{secrets.token_hex(8)}")
+        fields.setdefault("transaction_amount", fields["billing_amount"])
+        fields.setdefault("transaction_currency", fields["billing_currency"])
+    if options.final is not None:
+        fields["final"] = options.final == "true"
     return json.dumps(fields).encode()
 
 
-def send(url: str, headers: Mapping[str, str], body: bytes, timeout_seconds: float) -> tuple[http.client.HTTPResponse, bytes]:
+def send(
+    url: str, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+) -> tuple[http.client.HTTPResponse, bytes]:
     """POST exactly these headers and this body; give the response and its body."""
     parts = split_url(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=timeout_seconds)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request("POST", target, body, {"Host": authority(parts), **headers})
+        connection.request("POST", target(parts), body, {"Host": authority(parts), **headers})
         response = connection.getresponse()
         return response, response.read(ANSWER_BYTES_MAX)
     except (OSError, http.client.HTTPException) as wrong:
@@ -203,11 +192,11 @@ def send(url: str, headers: Mapping[str, str], body: bytes, timeout_seconds: flo
         connection.close()
 
 
-def show_request(url: str, signed: Signed, body: bytes) -> None:
+def show_request(url: str, headers: Mapping[str, str], body: bytes) -> None:
     parts = split_url(url)
-    print(f"POST {parts.path or '/'}{'?' if parts.query else ''}{parts.query} HTTP/1.1\nHost: {authority(parts)}")
-    print("\n".join(f"{name}: {value}" for name, value in signed.headers.items()))
-    print(f"\n{body.decode(errors='backslashreplace')}\n\n--- signature base\n{signed.signature_base}")
+    print(f"POST {target(parts)} HTTP/1.1\nHost: {authority(parts)}")
+    print("\n".join(f"{name}: {value}" for name, value in headers.items()))
+    print(f"\n{body.decode(errors='backslashreplace')}\n\n--- what is signed:\n{signature_base('POST', url, headers)}")
 
 
 def show_answer(response: http.client.HTTPResponse, answer: bytes) -> None:
@@ -237,7 +226,8 @@ def make_parser() -> argparse.ArgumentParser:
     whole.add_argument("--json", metavar="TEXT", help="sent as it is")
     fields = parser.add_argument_group("fields of a body made here")
     for name, what in FIELDS.items():
-        fields.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=what)
+        defaults = [f"default of {kind}: {DEFAULTS[kind][name]}" for kind in DEFAULTS if name in DEFAULTS[kind]]
+        fields.add_argument(f"--{name.replace('_', '-')}", metavar="X", help="; ".join(filter(None, [what, *defaults])))
     fields.add_argument("--final", choices=("true", "false"), help="whether it is the transaction's last presentment")
     return parser
 
@@ -254,16 +244,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def ask(options: argparse.Namespace) -> int:
-    passphrase = read_file(options.passphrase_file).splitlines()[0] if options.passphrase_file else None
+    passphrase = read_file(options.passphrase_file).partition(b"\n")[0] if options.passphrase_file else None
     key = load_key(options.key, passphrase)
-    url = f"{options.url.rstrip('/')}/{options.kind}"
+    base = split_url(options.url)
+    url = base._replace(path=f"{base.path.rstrip('/')}/{options.kind}").geturl()
     body = make_body(options)
-    webhook_id = options.webhook_id or f"evt-{secrets.token_hex(12)}"
-    signed = sign(key, "POST", url, body, webhook_id)
+    headers = sign_request(key, "POST", url, body, options.webhook_id or f"evt-{secrets.token_hex(12)}")
     if options.dry_run:
-        show_request(url, signed, body)
+        show_request(url, headers, body)
         return 0
-    response, answer = send(url, signed.headers, body, options.timeout_seconds)
+    response, answer = send(url, headers, body, options.timeout_seconds)
     show_answer(response, answer)
     return 0 if 200 <= response.status < 300 else 1
 

@@ -13,6 +13,8 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  naive, and meaning UTC: is
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TIME_MAX: Final = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 SAFE_INTEGER_MAX: Final = 2**53 - 1
+DEPTH_MAX: Final = 16
+"""More than any part nests; without a bound a hostile part would exhaust the stack of who reads it."""
 
 
 def encode_base64(data: bytes) -> str:
@@ -76,20 +78,22 @@ def decode_json(data: bytes, field: str) -> dict[str, Any]:
     return value
 
 
-def _check_plain(value: object, field: str) -> None:
+def _check_plain(value: object, field: str, depth: int = 1) -> None:
     kind = type(value)
     if kind is str or kind is bool:
         return
     if kind is int:
         if abs(value) > SAFE_INTEGER_MAX:  # type: ignore[arg-type]
             raise Invalid(field, "holds an integer beyond 2^53-1")
+    elif depth > DEPTH_MAX:
+        raise Invalid(field, f"nests deeper than {DEPTH_MAX} levels")
     elif kind is dict:
         for name, member in value.items():  # type: ignore[attr-defined]
             if not name.isascii():
                 raise Invalid(field, "holds a name that is not ASCII")
-            _check_plain(member, field)
+            _check_plain(member, field, depth + 1)
     elif kind is list:
         for member in value:  # type: ignore[attr-defined]
-            _check_plain(member, field)
+            _check_plain(member, field, depth + 1)
     else:
         raise Invalid(field, "holds null or a number that is not an integer")

@@ -42,14 +42,14 @@ class Connection(aiosqlite.Connection):
 
 async def connect(path: Path, *, busy_timeout_ms: int, read_only: bool = False) -> Connection:
     """Open an existing ledger; raise `Invalid` naming `database` where the file is missing or not a ledger."""
-    connector = partial(open_database, path, busy_timeout_ms=busy_timeout_ms, read_only=read_only)
-    connection = Connection(connector, 64)
+    opened = open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=read_only)
+    connection = Connection(lambda: opened, iter_chunk_size=64)
     await connection
     return connection
 
 
 def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) -> sqlite3.Connection:
-    """Open an existing ledger on this thread; see `connect`."""
+    """Open an existing ledger for use on any one thread at a time; see `connect`."""
     if not path.is_file():
         raise Invalid("database", f"{path} is not there; make a ledger with: signed-ledger init")
     mode = "ro" if read_only else "rw"
@@ -57,6 +57,8 @@ def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) 
     try:
         if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise Invalid("database", f"{path} is not a ledger of this program")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")  # a copy made by VACUUM INTO has lost it
         _configure(connection, busy_timeout_ms)
     except sqlite3.DatabaseError as error:
         connection.close()

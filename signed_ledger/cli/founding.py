@@ -1,0 +1,129 @@
+"""`init`: keys first, then the ledger that names them; what fails half-way leaves nothing behind."""
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from signed_ledger.cli.arguments import Commands, add_command
+from signed_ledger.cli.output import print_facts, print_json
+from signed_ledger.cli.passphrases import ask_new_passphrase, read_passphrase
+from signed_ledger.cli.wiring import clock, trust_file
+from signed_ledger.config import Settings, variable_of
+from signed_ledger.disk import write_new_file
+from signed_ledger.errors import Invalid
+from signed_ledger.ledger import create_ledger, found
+from signed_ledger.records import Genesis
+from signed_ledger.signing import KeyFolder, Signer, kid_of
+from signed_ledger.trust import Trust, encode_trust
+
+ROLES = ("root", "entry", "checkpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """A new ledger and the private key file of each role."""
+
+    origin: str
+    database: Path
+    trust_file: Path
+    key_files: dict[str, Path]
+
+
+def add_commands(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "init",
+        init,
+        "make a new ledger with its root, entry and checkpoint keys and trust.json",
+        more="Refuses where a ledger or a trust.json is already. The root key belongs offline afterwards.",
+        example="SIGNED_LEDGER_DATABASE=ledger.db signed-ledger init --origin issuer.example/ledger",
+        facts=True,
+    )
+    parser.add_argument("--origin", metavar="O", help=f"the ledger's name for ever (default: {variable_of('origin')})")
+    passphrase = parser.add_mutually_exclusive_group()
+    passphrase.add_argument("--passphrase", action="store_true", help="ask for a passphrase that encrypts the keys")
+    passphrase.add_argument(
+        "--passphrase-file", type=Path, metavar="FILE", help="encrypt the keys with this file's first line; mode 0600"
+    )
+
+
+def init(options: argparse.Namespace, settings: Settings) -> int:
+    refuse_where_something_is(settings)
+    made = create(settings, options.origin or settings.origin, _passphrase(options, settings))
+    _print_json(made) if options.json else _print(made)
+    return 0
+
+
+def refuse_where_something_is(settings: Settings) -> None:
+    for path, what in ((settings.database, "a ledger or another file"), (trust_file(settings), "the keys of a ledger")):
+        if path.exists():
+            raise Invalid(str(path), f"{what} is there already; nothing was touched")
+
+
+def _passphrase(options: argparse.Namespace, settings: Settings) -> bytes | None:
+    if options.passphrase:
+        return ask_new_passphrase()
+    file = options.passphrase_file or settings.key_passphrase_file
+    return None if file is None else read_passphrase(file)
+
+
+def create(settings: Settings, origin: str, passphrase: bytes | None) -> Founded:
+    """Make keys, trust.json and the ledger, in this order: a ledger is never without its keys.
+
+    Raises `Invalid` or `OSError`; then what was made is taken away again, unless the ledger stands.
+    """
+    made: list[Path] = []
+    settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        signers = {role: _create_key(settings.keys, role, passphrase, made) for role in ROLES}
+        _create_ledger(settings, origin, signers, made)
+    except BaseException as error:
+        if isinstance(error, Invalid) or not settings.database.exists():
+            for path in made:
+                path.unlink()
+        raise
+    return Founded(origin, settings.database, trust_file(settings), dict(zip(ROLES, made, strict=False)))
+
+
+def _create_key(keys: Path, role: str, passphrase: bytes | None, made: list[Path]) -> Signer:
+    signer = KeyFolder(keys, lambda: passphrase).create(role)
+    made.append(keys / role / f"{kid_of(signer.public_key)}.pem")
+    return signer
+
+
+def _create_ledger(settings: Settings, origin: str, signers: dict[str, Signer], made: list[Path]) -> None:
+    genesis, sealed = found(
+        origin,
+        roots=[signers["root"]],
+        threshold=1,
+        entry=signers["entry"],
+        checkpoint=signers["checkpoint"],
+        now=clock(),
+        random_bytes=os.urandom,
+    )
+    _write_trust(trust_file(settings), genesis)
+    made.append(trust_file(settings))
+    create_ledger(settings.database, genesis, sealed)
+
+
+def _write_trust(path: Path, genesis: Genesis) -> None:
+    try:
+        write_new_file(path, encode_trust(Trust(genesis.origin, genesis.root_keys, genesis.threshold)), mode=0o644)
+    except FileExistsError:
+        raise Invalid(str(path), "was made by somebody else just now; nothing of it was touched") from None
+
+
+def _print(made: Founded) -> None:
+    print(f"Made the ledger {made.origin}.\n")
+    facts: list[tuple[str, object]] = [("ledger", made.database), ("trust file", made.trust_file)]
+    print_facts(facts + [(f"{role} key", path) for role, path in made.key_files.items()])
+    print(f"\nThe root key approves every other key and belongs offline: take {made.key_files['root'].parent} away and")
+    print("bring it back only to add, rotate or retire a key. Give the trust file to your auditors, by another road")
+    print("than the ledger. Keep a copy of the entry and checkpoint keys: without them the ledger can not go on.")
+
+
+def _print_json(made: Founded) -> None:
+    keys = {role: {"kid": path.stem, "file": str(path)} for role, path in made.key_files.items()}
+    paths = {"ledger": str(made.database), "trust_file": str(made.trust_file)}
+    print_json({"origin": made.origin, **paths, "keys": keys})

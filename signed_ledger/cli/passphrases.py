@@ -1,0 +1,79 @@
+"""The passphrases of the Issuer's key files: from a file, or asked for in a terminal, never kept anywhere."""
+
+import getpass
+import os
+import stat
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from signed_ledger.config import variable_of
+from signed_ledger.errors import Invalid
+
+
+class Passphrases:
+    """What opens key files that turn out to be encrypted: one for all from `file`, else each role's is asked for once.
+
+    `needed` are the roles of which an encrypted file was met.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self.needed: set[str] = set()
+        self._file = file
+        self._asked: dict[str, bytes] = {}
+        self._may_ask = sys.stdin is not None and sys.stdin.isatty()
+
+    def opening(self, role: str) -> Callable[[], bytes]:
+        """What a `KeyFolder` asks when it meets an encrypted file of `role`."""
+        return partial(self._give, role)
+
+    def stop_asking(self) -> None:
+        """From here on nobody sits at the terminal: a key of which the passphrase is not known is refused."""
+        self._may_ask = False
+
+    def _give(self, role: str) -> bytes:
+        self.needed.add(role)
+        if self._file is not None:
+            return read_passphrase(self._file)
+        if role not in self._asked:
+            self._asked[role] = _ask(f"Passphrase of the {role} key: ") if self._may_ask else _refuse(role)
+        return self._asked[role]
+
+
+def read_passphrase(path: Path) -> bytes:
+    """Give the first line of a file; raise `Invalid` where it is missing, empty, or others may read it."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise Invalid(str(path), f"has mode {mode:04o}; run: chmod 600 {path}")
+            first = file.readline(4096).rstrip(b"\r\n")
+    except OSError as error:
+        raise Invalid(str(path), f"can not be read: {error.strerror}") from None
+    if not first:
+        raise Invalid(str(path), "has no passphrase in its first line")
+    return first
+
+
+def ask_new_passphrase() -> bytes:
+    """Ask for a passphrase twice; raise `Invalid` where that can not be, or the two differ."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise Invalid("--passphrase", "asks in a terminal, and this is none; use --passphrase-file FILE")
+    first = _ask("New passphrase: ")
+    if _ask("The same again: ") != first:
+        raise Invalid("passphrase", "the two are not the same; nothing was made")
+    return first
+
+
+def _ask(prompt: str) -> bytes:
+    text = getpass.getpass(prompt)
+    if not text:
+        raise Invalid("passphrase", "is empty")
+    return text.encode()
+
+
+def _refuse(role: str) -> NoReturn:
+    by_setting = variable_of("key_passphrase_file")
+    raise Invalid(f"the {role} key", f"is encrypted: name a file with its passphrase by --passphrase-file or {by_setting}")

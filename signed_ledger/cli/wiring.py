@@ -1,0 +1,103 @@
+"""The parts put together: settings, key folder, store and ledger, as every command needs them."""
+
+import argparse
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache, partial
+from pathlib import Path
+
+from signed_ledger.config import Settings
+from signed_ledger.errors import Invalid, KeyChangeRefused
+from signed_ledger.keyring import Keyring
+from signed_ledger.ledger import Ledger, Limits, read_keyring
+from signed_ledger.cli.passphrases import Passphrases
+from signed_ledger.signing import KeyFileRefused, KeyFolder, Signer
+from signed_ledger.store import Store
+from signed_ledger.telemetry import Metrics
+
+
+def clock() -> int:
+    """Now, in microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+def passphrases_of(options: argparse.Namespace, settings: Settings) -> Passphrases:
+    """--passphrase-file goes before the setting."""
+    return Passphrases(options.passphrase_file or settings.key_passphrase_file)
+
+
+def key_folder(settings: Settings, passphrases: Passphrases, role: str) -> KeyFolder:
+    """The key folder as it is opened for keys of `role`."""
+    return KeyFolder(settings.keys, passphrases.opening(role))
+
+
+def entry_signers(settings: Settings, passphrases: Passphrases) -> Callable[[bytes], Signer]:
+    """From an entry public key to its signer; each key file is read once."""
+    return cache(partial(key_folder(settings, passphrases, "entry").signer, "entry"))
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings) -> AsyncIterator[Store]:
+    store = await Store.open(settings.database, busy_timeout_ms=settings.busy_timeout_ms)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def opened_ledger(
+    settings: Settings, load_signer: Callable[[bytes], Signer], metrics: Metrics | None = None
+) -> AsyncIterator[Ledger]:
+    """A ledger to write to, closed when done. Raises `Invalid` naming what can not be used: file, head or key."""
+    store = await Store.open(settings.database, busy_timeout_ms=settings.busy_timeout_ms)
+    try:
+        ledger = await _verified_ledger(store, settings, load_signer, metrics)
+    except BaseException:
+        await store.close()
+        raise
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+async def _verified_ledger(
+    store: Store, settings: Settings, load_signer: Callable[[bytes], Signer], metrics: Metrics | None
+) -> Ledger:
+    try:
+        return await Ledger.open(
+            store,
+            load_signer=load_signer,
+            clock=clock,
+            random_bytes=os.urandom,
+            metrics=metrics,
+            limits=Limits(
+                queue_commands_max=settings.queue_commands_max,
+                group_commands_max=settings.group_commands_max,
+                cache_accounts_max=settings.cache_accounts_max,
+            ),
+        )
+    except KeyFileRefused:
+        raise
+    except (Invalid, KeyChangeRefused) as error:
+        raise _not_verified(settings.database, error) from error
+
+
+async def registry(store: Store, settings: Settings) -> Keyring:
+    """The key registry, verified entry by entry."""
+    try:
+        return await read_keyring(store)
+    except (Invalid, KeyChangeRefused) as error:
+        raise _not_verified(settings.database, error) from error
+
+
+def _not_verified(path: Path, error: Exception) -> Invalid:
+    return Invalid(str(path), f"does not verify: {error}; see signed-ledger verify")
+
+
+def trust_file(settings: Settings) -> Path:
+    """Where `init` puts the origin and the root public keys."""
+    return settings.keys / "trust.json"

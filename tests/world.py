@@ -1,0 +1,165 @@
+"""A real ledger on a real file, and the parties that talk to it, in one process."""
+
+import base64
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from signed_ledger.encoding import decode_request
+from signed_ledger.keyring import approve, approving_name
+from signed_ledger.ledger import Answer, Ledger, Limits, Webhook, create_ledger, found
+from signed_ledger.money import Money
+from signed_ledger.records import Evidence, HttpRequest, KeyChange, RegisteredKey
+from signed_ledger.rules import LoadCard
+from signed_ledger.schemes import WEBHOOK, verify
+from signed_ledger.signing import SoftwareSigner, kid_of
+from signed_ledger.store import Store
+
+ORIGIN = "issuer.example/ledger"
+AUTHORITY = "issuer.example"
+START = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
+
+
+class Clock:
+    """A clock that stands until it is moved; microseconds."""
+
+    def __init__(self, now: int = START) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Party:
+    """A Scheme, operator or auditor with one key."""
+
+    def __init__(self, name: str, seed: bytes | None = None) -> None:
+        self.name = name
+        self.signer = SoftwareSigner(seed or os.urandom(32))
+        self.kid = kid_of(self.signer.public_key)
+
+    def request(self, path: str, body: bytes, webhook_id: str, now: int) -> HttpRequest:
+        """A webhook as this party would sign it, in a few lines of its own."""
+        fields = {
+            "content-type": "application/json",
+            "content-digest": f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:",
+            "webhook-id": webhook_id,
+        }
+        derived = {"@method": "POST", "@authority": AUTHORITY, "@path": path, "@query": "?"}
+        covered = {**derived, **fields}
+        names = " ".join(f'"{name}"' for name in covered)
+        params = f'({names});created={now // 1_000_000};keyid="{self.kid}";tag="signed-ledger"'
+        base = "".join(f'"{name}": {value}\n' for name, value in covered.items()) + f'"@signature-params": {params}'
+        signature = base64.b64encode(self.signer.sign(base.encode())).decode()
+        fields |= {"signature-input": f"sig1={params}", "signature": f"sig1=:{signature}:"}
+        return HttpRequest("POST", AUTHORITY, path, "?", fields, body)
+
+
+class World:
+    """One ledger's keys, file and clock, and what happened in it so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ledger.db"
+        self.clock = Clock()
+        self.root, self.entry, self.checkpoint = (SoftwareSigner(os.urandom(32)) for _ in range(3))
+        self.signers = {self.entry.public_key: self.entry}
+        self.numbers = itertools.count(1)
+        genesis, sealed = found(
+            ORIGIN,
+            roots=[self.root],
+            threshold=1,
+            entry=self.entry,
+            checkpoint=self.checkpoint,
+            now=self.clock(),
+            random_bytes=os.urandom,
+        )
+        create_ledger(self.path, genesis, sealed)
+
+    async def open(self, **limits: Any) -> Ledger:
+        """A writer on the ledger; any number may be open at once, as processes would."""
+        store = await Store.open(self.path, busy_timeout_ms=5_000)
+        return await Ledger.open(
+            store,
+            load_signer=self.signers.__getitem__,
+            clock=self.clock,
+            random_bytes=os.urandom,
+            limits=Limits(**limits),
+        )
+
+    # --- keys ------------------------------------------------------------------------------------------------------
+
+    def key_change(self, ledger: Ledger, op: str, role: str, whose: str, public_key: bytes) -> KeyChange:
+        """A key change that the root approved."""
+        change = KeyChange(op, role, kid_of(public_key), public_key, whose, ledger.keyring.version + 1)
+        return replace(change, approvals=approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root)]))
+
+    async def register(self, ledger: Ledger, role: str, name: str) -> Party:
+        party = Party(name)
+        await ledger.submit(self.key_change(ledger, "add", role, name, party.signer.public_key))
+        return party
+
+    async def rotate_entry_key(self, ledger: Ledger) -> SoftwareSigner:
+        """Replace the entry key, approved by root, new and old."""
+        new, old = SoftwareSigner(os.urandom(32)), self.signers[ledger.keyring.current("entry").public_key]
+        self.signers[new.public_key] = new
+        kid = kid_of(new.public_key)
+        change = KeyChange("add", "entry", kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
+        name = approving_name(ORIGIN, "entry", ORIGIN)
+        approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root), (name, new), (name, old)])
+        await ledger.submit(replace(change, approvals=approvals))
+        return new
+
+    # --- money -----------------------------------------------------------------------------------------------------
+
+    async def load(self, ledger: Ledger, card_id: str, amount: int, currency: str = "EUR") -> Answer:
+        return await ledger.submit(LoadCard(f"load-{next(self.numbers)}", card_id, Money(amount, currency)))
+
+    def webhook(self, scheme: Party, kind: str, body: dict[str, Any] | bytes, webhook_id: str | None = None) -> Webhook:
+        """A verified webhook as the api would hand it over."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        name = webhook_id or f"wh-{next(self.numbers)}"
+        evidence = self.evidence(scheme, f"/{kind}", raw, name)
+        return Webhook(scheme.name, name, decode_request(kind, raw), evidence)
+
+    def evidence(self, scheme: Party, path: str, body: bytes, webhook_id: str) -> Evidence:
+        key = RegisteredKey(scheme.kid, "scheme", scheme.name, scheme.signer.public_key, 0)
+        request = scheme.request(path, body, webhook_id, self.clock())
+        find_key: Callable[[str], RegisteredKey | None] = {key.kid: key}.get
+        return verify(request, find_key, self.clock(), coverage=WEBHOOK, authorities=None)
+
+
+def authorisation(transaction_id: str, card_id: str, amount: str, currency: str = "EUR", **more: Any) -> dict[str, Any]:
+    """The body of an authorisation webhook."""
+    return {
+        "transaction_id": transaction_id,
+        "card_id": card_id,
+        "merchant_name": "Café Central",
+        "merchant_country": "AT",
+        "merchant_mcc": "5812",
+        "billing_amount": amount,
+        "billing_currency": currency,
+        "transaction_amount": amount,
+        "transaction_currency": currency,
+        **more,
+    }
+
+
+def presentment(transaction_id: str, amount: str, currency: str = "EUR", **more: Any) -> dict[str, Any]:
+    """The body of a presentment webhook."""
+    return {"transaction_id": transaction_id, "settlement_amount": amount, "settlement_currency": currency, **more}
+
+
+@asynccontextmanager
+async def opened(world: World, **limits: Any) -> AsyncIterator[Ledger]:
+    """A writer that is closed at the end, whatever happens."""
+    ledger = await world.open(**limits)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
