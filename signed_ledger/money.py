@@ -75,7 +75,8 @@ def format_minor(minor: int, currency: str) -> str:
 def parse_minor(text: object, currency: object, field: str = "amount") -> int:
     """Read the records' form of an amount, the inverse of `format_minor`.
 
-    Raises `Invalid` for anything that `format_minor` would not have written: `-0.00`, `1.5`, `01.00`.
+    Raises `Invalid` for anything that `format_minor` would not have written (`-0.00`, `1.5`, `01.00`), and for more
+    than any account can hold.
     """
     digits = MINOR_DIGITS.get(currency) if isinstance(currency, str) else None
     if digits is None:
@@ -85,6 +86,8 @@ def parse_minor(text: object, currency: object, field: str = "amount") -> int:
     minor = int(text.replace(".", ""))
     if minor == 0 and text[0] == "-":
         raise Invalid(field, "is a negative zero")
+    if abs(minor) > BALANCE_MINOR_MAX:
+        raise Invalid(field, "is not within ±(2^53-1) minor units")
     return minor
 
 
@@ -102,7 +105,7 @@ def read_amount(value: object, currency: str, field: str) -> Money:
     assert isinstance(exponent, int)
     if exponent < -digits:
         raise Invalid(field, f"has more fraction digits than the {digits} of {currency}")
-    if number.adjusted() + digits > 15:  # before scaling: 1e999999999 must cost nothing
+    if number and number.adjusted() + digits > 15:  # before scaling: 1e999999999 must cost nothing
         raise Invalid(field, "must be less than 10^15 minor units")
     minor = int(number.scaleb(digits))
     if minor > WIRE_MINOR_MAX:

@@ -140,12 +140,11 @@ def test_any_other_character_in_what_is_signed_is_refused(place: str, position: 
     value = source[:position] + character + source[position + 1 :]
     if value == source:
         return
-    if place in GOOD.fields:
-        asked = replace(GOOD, fields={**GOOD.fields, place: value})
-    else:
-        asked = replace(GOOD, **{place: value.encode() if place == "body" else value})
+    change: Any = {"fields": {**GOOD.fields, place: value}} if place in GOOD.fields else {place: value}
+    if place == "body":
+        change = {"body": value.encode()}
     with pytest.raises(Refusal):
-        check(asked)
+        check(replace(GOOD, **change))
 
 
 GRAMMAR = st.sampled_from([*'"\\ ;=,:()?1-\t\x00\u00e9\ud800', ';tag="signed-ledger"', "created", '"@path"', "sig="])

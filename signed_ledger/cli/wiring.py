@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from signed_ledger.config import Settings
-from signed_ledger.errors import Invalid, KeyChangeRefused
+from signed_ledger.errors import Fault, InternalError, Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Ledger, Limits, read_keyring
 from signed_ledger.cli.passphrases import Passphrases
@@ -60,6 +60,8 @@ async def opened_ledger(
         raise
     try:
         yield ledger
+    except InternalError as error:
+        raise Fault(f"{ledger.stopped.exception()}; whether this was recorded is not known: look first") from error
     finally:
         await ledger.close()
 

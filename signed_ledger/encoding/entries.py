@@ -7,13 +7,14 @@ from signed_ledger.encoding.notes import NoteSignature, decode_note, encode_sign
 from signed_ledger.encoding.text import check_time, decode_base64, decode_time, encode_base64, encode_time
 from signed_ledger.errors import Invalid
 from signed_ledger.records import Entry, PartDigest
+from signed_ledger.records.names import ORIGIN
 
 VERSION: Final = "signed-ledger/v1"
 ENTRY_BYTES_MAX: Final = 4096
 PART_BYTES_MAX: Final = 65_535
 
 _SHAPE: Final = re.compile(
-    r"(?P<origin>[^\n]+)/entry\n"
+    rf"(?P<origin>{ORIGIN.pattern})/entry\n"
     r"signed-ledger/v1 (?P<kind>[a-z]+)\n"
     r"(?P<seq>0|[1-9][0-9]{0,15})\n"
     r"(?P<prev>[A-Za-z0-9+/=]{44})\n"

@@ -5,7 +5,7 @@ Refused: invalid UTF-8, duplicate keys, NaN and Infinity, unknown fields, lone s
 
 import json
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn, TypeAlias
 
 from signed_ledger.errors import Invalid
@@ -28,10 +28,10 @@ def decode_request(kind: str, body: bytes) -> SchemeRequest:
 
 def _decode_authorisation(members: dict[str, Any]) -> AuthorisationRequest:
     return AuthorisationRequest(
-        transaction_id=_required(members, "transaction_id"),
-        card_id=_required(members, "card_id"),
-        merchant_name=_required(members, "merchant_name"),
-        merchant_country=_required(members, "merchant_country"),
+        transaction_id=_text(members, "transaction_id"),
+        card_id=_text(members, "card_id"),
+        merchant_name=_text(members, "merchant_name"),
+        merchant_country=_text(members, "merchant_country"),
         merchant_mcc=_mcc(_required(members, "merchant_mcc")),
         billing=_money(members, "billing"),
         transaction=_money(members, "transaction"),
@@ -42,15 +42,15 @@ def _decode_presentment(members: dict[str, Any]) -> PresentmentRequest:
     if members.pop("final", True) is not True:
         raise Invalid("final", "must be true: partial clearings are not supported")
     return PresentmentRequest(
-        transaction_id=_required(members, "transaction_id"),
+        transaction_id=_text(members, "transaction_id"),
         settlement=_money(members, "settlement"),
-        card_id=_optional(members, "card_id"),
-        merchant_name=_optional(members, "merchant_name"),
-        merchant_country=_optional(members, "merchant_country"),
-        merchant_mcc=_mcc(_optional(members, "merchant_mcc")),
+        card_id=_text_or_none(members, "card_id"),
+        merchant_name=_text_or_none(members, "merchant_name"),
+        merchant_country=_text_or_none(members, "merchant_country"),
+        merchant_mcc=_mcc(_required(members, "merchant_mcc")) if "merchant_mcc" in members else None,
         billing=_money_or_none(members, "billing"),
         transaction=_money_or_none(members, "transaction"),
-        presentment_id=_optional(members, "presentment_id"),
+        presentment_id=_text_or_none(members, "presentment_id"),
     )
 
 
@@ -69,8 +69,15 @@ def _required(members: dict[str, Any], name: str) -> Any:
     return value
 
 
-def _optional(members: dict[str, Any], name: str) -> Any:
-    return _required(members, name) if name in members else None
+def _text(members: dict[str, Any], name: str) -> str:
+    value = _required(members, name)
+    if type(value) is not str:
+        raise Invalid(name, "must be text")
+    return value
+
+
+def _text_or_none(members: dict[str, Any], name: str) -> str | None:
+    return _text(members, name) if name in members else None
 
 
 def _mcc(value: Any) -> Any:
@@ -130,7 +137,10 @@ def _shown(name: str) -> str:
 def _read_decimal(text: str) -> Decimal:
     if len(text) > _NUMBER_CHARS_MAX:
         raise Invalid("body", f"holds a number of more than {_NUMBER_CHARS_MAX} characters")
-    return Decimal(text)
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of 19 digits
+        raise Invalid("body", "holds a number beyond all reckoning") from None
 
 
 def _read_integer(text: str) -> int | Decimal:

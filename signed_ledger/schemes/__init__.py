@@ -1,6 +1,6 @@
 """Who asks: verifies a caller's signed request, and keeps it as evidence that can be verified again from itself.
 
-Floor 3: imports errors, records and signing only.
+Floor 3: imports errors, records, encoding and signing only.
 """
 
 from signed_ledger.schemes.agreement import check_said_by, check_says, verify_recorded

@@ -4,13 +4,18 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from signed_ledger.disk import write_new_file
 from signed_ledger.errors import Invalid
-from signed_ledger.signing.ed25519 import SoftwareSigner, check_public_key, kid_of
+from signed_ledger.signing.ed25519 import PublicKeyRefused, SoftwareSigner, check_public_key, kid_of
+
+PASSPHRASE_BYTES_MAX: Final = 1023
+"""OpenSSL takes no longer ones."""
 
 
 class KeyFileRefused(Invalid):
@@ -54,6 +59,8 @@ class KeyFolder:
 
 def write_private_key(path: Path, seed: bytes, passphrase: bytes | None) -> None:
     """Write a new PKCS#8 PEM file of mode 0600, encrypted where a passphrase is given; an existing file is refused."""
+    if passphrase and len(passphrase) > PASSPHRASE_BYTES_MAX:
+        raise KeyFileRefused(str(path), f"can not be encrypted: the passphrase is over {PASSPHRASE_BYTES_MAX} bytes")
     encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
     pem = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
@@ -70,11 +77,10 @@ def read_private_key(path: Path, passphrase: Callable[[], bytes | None]) -> Soft
     encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem
     try:
         key = serialization.load_pem_private_key(pem, passphrase() if encrypted else None)
-    except TypeError:
-        raise KeyFileRefused(str(path), "is encrypted: a passphrase is needed") from None
-    except ValueError:
-        reason = "does not open with this passphrase" if encrypted else "is not a PKCS#8 PEM private key"
-        raise KeyFileRefused(str(path), reason) from None
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        needed = "is encrypted: a passphrase is needed"
+        wrong = needed if isinstance(error, TypeError) else "does not open with this passphrase"
+        raise KeyFileRefused(str(path), wrong if encrypted else "is not a PKCS#8 PEM private key") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileRefused(str(path), "is not an Ed25519 key")
     return SoftwareSigner(key.private_bytes_raw())
@@ -99,11 +105,14 @@ def read_public_key(path: Path) -> bytes:
         key = serialization.load_pem_public_key(path.read_bytes())
     except OSError as error:
         raise KeyFileRefused(str(path), f"can not be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise KeyFileRefused(str(path), "is not a PEM public key") from None
     if not isinstance(key, Ed25519PublicKey):
         raise KeyFileRefused(str(path), "is not an Ed25519 key")
-    return check_public_key(key.public_bytes_raw())
+    try:
+        return check_public_key(key.public_bytes_raw())
+    except PublicKeyRefused as error:
+        raise KeyFileRefused(str(path), f"holds a key that {error.detail}") from None
 
 
 def encode_public_pem(public_key: bytes) -> bytes:

@@ -1,0 +1,252 @@
+"""Measures the service: real signed requests, real sockets, a real server process, a real file.
+
+Beside it in the same run: the same server's /healthz, and a bare aiohttp POST echo, so that the cost of signing,
+deciding and storing shows as a ratio. The load generator shares the machine's cores with the server.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.bench_client import Load, run_load
+from scripts.bench_ledger import AUTHORITY, BenchScheme, make_ledger
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: " + AUTHORITY.encode() + b"\r\n\r\n"
+ECHO = """
+import asyncio, sys, uvloop
+from aiohttp import web
+async def echo(request):
+    return web.Response(body=await request.read())
+app = web.Application()
+app.router.add_post("/{path}", echo)
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None, loop=uvloop.new_event_loop())
+"""
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of the table; `cpu_us` is the server's CPU time for a request."""
+
+    what: str
+    load: Load
+    cpu_us: float
+
+    def shown(self, echo: float) -> str:
+        load = self.load
+        return (
+            f"| {self.what} | {load.connections} | {load.per_second:,.0f} | {load.per_second / echo:.0%} "
+            f"| {load.percentile(0.5):.2f} | {load.percentile(0.99):.2f} | {self.cpu_us:.0f} |"
+        )
+
+
+class Server:
+    """A server process, its CPU time and its peak memory, read from /proc."""
+
+    def __init__(self, command: list[str], port: int, environment: dict[str, str]) -> None:
+        self.port = port
+        started = time.perf_counter()
+        self._process = subprocess.Popen(command, env={**os.environ, **environment})
+        self._wait()
+        self.start_seconds = time.perf_counter() - started
+
+    def _wait(self) -> None:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except ConnectionRefusedError:
+                if self._process.poll() is not None:
+                    raise SystemExit(f"the server ended with {self._process.returncode}") from None
+                time.sleep(0.005)
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_mib(self) -> float:
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        if self._process.wait(60) != 0:
+            raise SystemExit(f"the server ended with {self._process.returncode}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def measure(server: Server, what: str, requests: Iterator[bytes], connections: int, seconds: float) -> Row:
+    before = server.cpu_seconds()
+    load = await run_load(server.port, requests, connections=connections, seconds=seconds)
+    if not set(load.statuses) <= {200, 201}:
+        raise SystemExit(f"{what}: unexpected answers {dict(load.statuses)}")
+    return Row(what, load, (server.cpu_seconds() - before) / len(load.latencies) * 1e6)
+
+
+class Work:
+    """Signed requests made before the clock starts, so that the generator's signing does not count."""
+
+    def __init__(self) -> None:
+        self.scheme = BenchScheme()
+        self._bodies = self.scheme.authorisations()
+        self._authorised: list[str] = []
+
+    def authorisations(self, count: int) -> list[bytes]:
+        asked = [next(self._bodies) for _ in range(count)]
+        self._authorised += [name for name, _ in asked]
+        return [self.scheme.wire("authorisation", body, name) for name, body in asked]
+
+    def presentments(self, answered: int) -> list[bytes]:
+        """For the first `answered` of the authorisations that were asked last."""
+        names, self._authorised = self._authorised[:answered], []
+        return [self.scheme.wire("presentment", self.scheme.presentment(name), f"p-{name}") for name in names]
+
+
+async def bench_server(server: Server, seconds: float, most_per_second: int) -> list[Row]:
+    """Authorisations, then presentments of the same, at 1, 32 and 128 connections."""
+    rows = []
+    work = Work()
+    for connections in (1, 32, 128):
+        asks = work.authorisations(int(seconds * most_per_second))
+        rows.append(await measure(server, "authorisation", iter(asks), connections, seconds))
+        clears = work.presentments(len(rows[-1].load.latencies) - connections)
+        rows.append(await measure(server, "presentment", iter(clears), connections, seconds))
+    return rows
+
+
+async def bench_yardsticks(server: Server, seconds: float, most_per_second: int) -> list[Row]:
+    port = free_port()
+    echo = Server([sys.executable, "-c", ECHO, str(port)], port, {})
+    asks = Work().authorisations(int(seconds * most_per_second))
+
+    def again() -> Iterator[bytes]:
+        while True:
+            yield from asks
+
+    def health() -> Iterator[bytes]:
+        while True:
+            yield HEALTH
+
+    rows = [await measure(echo, "bare aiohttp POST echo", again(), c, seconds) for c in (1, 32, 128)]
+    rows += [await measure(server, "own /healthz", health(), c, seconds) for c in (1, 32, 128)]
+    echo.stop()
+    return rows
+
+
+def ledger_folder(cache: Path, entries: int) -> Path:
+    """A fresh copy of a ledger of this size; the original is made once and kept."""
+    kept = cache / f"ledger-{entries}"
+    if not (kept / "ready").exists():
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        shown = lambda seq: print(f"\rmaking a ledger: {seq:,} of {entries:,} entries", end="", file=sys.stderr)  # noqa: E731
+        uvloop.run(make_ledger(kept, entries, shown))
+        print(file=sys.stderr)
+        (kept / "ready").touch()
+    used = cache / "in-use"
+    shutil.rmtree(used, ignore_errors=True)
+    shutil.copytree(kept, used)
+    return used
+
+
+def disk_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("ledger.db*"))
+
+
+def bench_verify(folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "signed_ledger", "verify", "--json"]
+    environment = {**os.environ, **settings_of(folder, 0)}
+    started = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        raise SystemExit(f"verify found the bench's ledger wrong: {done.stdout[-2000:]!r} {done.stderr[-2000:]!r}")
+    report = json.loads(done.stdout)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"entries": report["entries"], "seconds": seconds, "peak_mib": peak}
+
+
+def settings_of(folder: Path, port: int) -> dict[str, str]:
+    return {
+        "SIGNED_LEDGER_DATABASE": str(folder / "ledger.db"),
+        "SIGNED_LEDGER_KEYS": str(folder / "keys"),
+        "SIGNED_LEDGER_ORIGIN": "bench.example/ledger",
+        "SIGNED_LEDGER_PORT": str(port),
+        "SIGNED_LEDGER_ADMIN_PORT": "0",
+        "SIGNED_LEDGER_AUTHORITIES": AUTHORITY,
+        "SIGNED_LEDGER_LOG_LEVEL": "warning",
+    }
+
+
+def bench_size(options: argparse.Namespace, entries: int, most_per_second: int) -> float:
+    """Measure on a ledger of `entries`; prints the table and gives authorisations/s at 32 connections."""
+    folder = ledger_folder(options.cache, entries)
+    port = free_port()
+    serve = [sys.executable, "-m", "signed_ledger", "serve", "--workers", str(options.workers)]
+    server = Server(serve, port, settings_of(folder, port))
+    yardsticks = uvloop.run(bench_yardsticks(server, options.seconds, most_per_second))
+    before = disk_bytes(folder)
+    rows = uvloop.run(bench_server(server, options.seconds, most_per_second))
+    peak, start = server.peak_mib(), server.start_seconds
+    server.stop()
+    grown = (disk_bytes(folder) - before) / sum(len(row.load.latencies) for row in rows)
+    echoes = {row.load.connections: row.load.per_second for row in yardsticks[:3]}
+    print(f"\n## {entries:,} entries, {options.workers} worker(s), {options.seconds:g} s each\n")
+    print("| what | connections | per second | of the echo | p50 ms | p99 ms | server CPU us |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for row in yardsticks + rows:
+        print(row.shown(echoes[row.load.connections]))
+    print(f"\nserver: started in {start:.2f} s, peak memory {peak:.0f} MiB; disk: {grown:,.0f} bytes a transaction")
+    verified = bench_verify(folder)
+    rate = verified["entries"] / verified["seconds"]
+    print(
+        f"verify: {verified['entries']:,} entries in {verified['seconds']:.1f} s, {rate:,.0f} entries/s, "
+        f"peak memory of a process {verified['peak_mib']:.0f} MiB"
+    )
+    return next(r.load.per_second for r in rows if r.what == "authorisation" and r.load.connections == 32)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entries", default="1000,1000000", help="ledger sizes, by commas (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="server processes (default %(default)s)")
+    parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where made ledgers are kept")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse_options()
+    sizes = [int(size) for size in options.entries.split(",")]
+    print(
+        f"machine: {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    )
+    rates = [bench_size(options, size, most_per_second=8_000) for size in sizes]
+    if len(rates) > 1:
+        print(
+            f"\nauthorisations/s at 32 connections, {sizes[-1]:,} entries over {sizes[0]:,}: {rates[-1] / rates[0]:.0%}"
+        )
+
+
+if __name__ == "__main__":
+    main()

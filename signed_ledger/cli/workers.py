@@ -1,0 +1,66 @@
+"""Several processes on one port: the parent starts them, hands signals on, and ends them all when one ends."""
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import Final, TypeAlias
+
+Work: TypeAlias = Callable[[int, Connection], int]
+"""What a worker does, told its number and its lifeline: a pipe that ends when the parent does."""
+
+STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def supervise(workers: int, work: Work) -> int:
+    """Run `work` in `workers` processes until one ends or SIGTERM or SIGINT comes; give the exit status.
+
+    They are forked, so that what was asked for at the terminal need not be written anywhere: nothing else may run in
+    this process yet, no thread, no event loop.
+    """
+    context = multiprocessing.get_context("fork")
+    lifeline, held = context.Pipe(duplex=False)
+    processes = [context.Process(target=_work, args=(work, number, lifeline, held)) for number in range(workers)]
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # a signal must meet either the parent's handler or a child's
+    for process in processes:
+        process.start()
+    asked = _hand_on_signals(processes)
+    wait([process.sentinel for process in processes])
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()
+    return _status([process.exitcode or 0 for process in processes], bool(asked))
+
+
+def _work(work: Work, number: int, lifeline: Connection, held: Connection) -> None:
+    held.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    sys.exit(work(number, lifeline))
+
+
+def _hand_on_signals(processes: list[ForkProcess]) -> list[int]:
+    """Give the list to which each signal that came is added."""
+    came: list[int] = []
+
+    def hand_on(number: int, _: object) -> None:
+        came.append(number)
+        for process in processes:
+            process.terminate()
+
+    for stop in STOPS:
+        signal.signal(stop, hand_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    return came
+
+
+def _status(exit_codes: list[int], asked: bool) -> int:
+    """The first worker's status that is not 0; 128 and the signal's number for one that was killed."""
+    for code in exit_codes:
+        if code > 0 or (code < 0 and not (asked and -code in STOPS)):
+            return code if code > 0 else 128 - code
+    return 0
