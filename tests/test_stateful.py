@@ -127,17 +127,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model.load(card, amount, currency)
 
     @rule(
-        number=transaction_numbers,
-        card=cards,
-        amount=amounts,
-        currency=currencies,
-        scheme=scheme_numbers,
-        writer=writers,
-    )
-    def authorise(self, number: int, card: str, amount: int, currency: str, scheme: int, writer: int) -> None:
-        self._authorise([(number, card, amount)], currency, scheme, writer)
-
-    @rule(
         asks=st.lists(st.tuples(transaction_numbers, cards, amounts), min_size=2, max_size=12),
         currency=currencies,
         scheme=scheme_numbers,
@@ -190,7 +179,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(writer=writers)
     def rotate_entry_key(self, writer: int) -> None:
-        self.ledgers[writer]._looked = 0.0
         self.run(self.ledgers[writer].look())
         self.run(self.world.rotate_entry_key(self.ledgers[writer]))
 

@@ -23,12 +23,12 @@ class Head(NamedTuple):
     time: int
 
 
-async def read_keyring(store: Store) -> Keyring:
-    """Make the registry from the ledger's key entries.
+async def read_keyring(store: Store, newest: int) -> Keyring:
+    """Make the registry from the ledger's key entries up to the one at seq `newest`.
 
     Raises `Invalid` or `KeyChangeRefused` where one does not verify.
     """
-    genesis, *changes = await store.key_entries() or [StoredEntry.missing(0)]
+    genesis, *changes = await store.key_entries(newest) or [StoredEntry.missing(0)]
     body = decode_body(genesis.parts.body or b"").body
     if genesis.seq != 0 or not isinstance(body, Genesis):
         raise Invalid("genesis", "is not entry 0")

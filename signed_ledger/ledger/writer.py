@@ -25,8 +25,8 @@ from signed_ledger.telemetry import Metrics
 
 log = structlog.get_logger("signed_ledger.ledger")
 
-LOOK_SECONDS: Final = 0.25
-"""The least time between two looks at what other processes wrote that callers asked for."""
+LOOK_SECONDS: Final = 0.1
+"""The least time between two looks at what other processes wrote: a flood of unknown keys must cost nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,8 @@ class Ledger:
         self._work = asyncio.Event()
         self._closing = False
         self._looked = 0.0
+        self._next_look: asyncio.Task[None] | None = None
+        metrics.queue_depth.set_function(self._queue.__len__)
         self._task = asyncio.create_task(self._run(), name="ledger")
 
     @classmethod
@@ -88,11 +90,10 @@ class Ledger:
 
         Raises `Invalid` where they do not verify, or where the entry key in use is not to be had.
         """
-        keyring = await read_keyring(store)
         newest = await store.newest()
-        assert newest is not None
-        assert newest.note is not None
+        keyring = await read_keyring(store, newest.seq)
         entry = verified_entry(newest, keyring)
+        assert newest.note is not None
         load_signer(keyring.entry_key_at(newest.seq + 1))
         return cls(
             store,
@@ -120,11 +121,18 @@ class Ledger:
         return answer
 
     async def look(self) -> None:
-        """Catch up with what other processes wrote, key changes above all. Often asked, it looks now and then."""
-        now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
-            return
-        self._looked = now
+        """Catch up with all that other processes wrote before this call, key changes above all.
+
+        However many ask, there is one look in `LOOK_SECONDS`, and they share it.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look_soon(), name="look")
+        await asyncio.shield(self._next_look)
+
+    async def _look_soon(self) -> None:
+        await asyncio.sleep(self._looked + LOOK_SECONDS - time.monotonic())
+        self._looked = time.monotonic()
+        self._next_look = None  # who asks from here on may know of a later change
         await self._enter(Look())
 
     async def close(self) -> None:
@@ -185,9 +193,7 @@ class Ledger:
 
     def _take(self) -> list[Pending]:
         count = min(len(self._queue), self._limits.group_commands_max)
-        pendings = [self._queue.popleft() for _ in range(count)]
-        self._metrics.queue_depth.set(len(self._queue))
-        return pendings
+        return [self._queue.popleft() for _ in range(count)]
 
     async def _write(self, pendings: list[Pending]) -> None:
         submissions = [pending.submission for pending in pendings]

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from signed_ledger.errors import Fault
 from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, Parts, State
 from signed_ledger.store.connection import Connection, connect, insert_rows
-from signed_ledger.store.rows import Row
+from signed_ledger.tables import Row
 
 
 class StoredEntry(NamedTuple):
@@ -85,11 +85,12 @@ class Store:
     async def rollback(self) -> None:
         await self._connection.run(_rollback)
 
-    async def key_entries(self) -> list[StoredEntry]:
-        """The genesis and every key entry, in order of seq."""
-        return await self._connection.run(_key_entries)
+    async def key_entries(self, newest: int) -> list[StoredEntry]:
+        """The genesis and every key entry up to seq `newest`, in order of seq."""
+        return await self._connection.run(_key_entries, newest)
 
-    async def newest(self) -> StoredEntry | None:
+    async def newest(self) -> StoredEntry:
+        """The newest entry; one without bytes where there is none at all."""
         return await self._connection.run(_newest)
 
     async def entry(self, seq: int) -> StoredEntry:
@@ -157,14 +158,14 @@ def _rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _key_entries(connection: sqlite3.Connection) -> list[StoredEntry]:
-    query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys) ORDER BY e.seq"  # noqa: S608
-    return [_entry(row) for row in connection.execute(query)]
+def _key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
+    query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys WHERE seq <= ?) ORDER BY e.seq"  # noqa: S608
+    return [_entry(row) for row in connection.execute(query, (newest,))]
 
 
-def _newest(connection: sqlite3.Connection) -> StoredEntry | None:
+def _newest(connection: sqlite3.Connection) -> StoredEntry:
     row = connection.execute(_ENTRY + " ORDER BY e.seq DESC LIMIT 1").fetchone()
-    return None if row is None else _entry(row)
+    return StoredEntry.missing(0) if row is None else _entry(row)
 
 
 _ENTRY: Final = (
