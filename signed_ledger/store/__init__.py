@@ -1,7 +1,16 @@
 """SQLite through aiosqlite: positions and bytes, no card business. Nothing here updates or deletes a row."""
 
 from signed_ledger.store.connection import create_database, insert_rows, open_database, schema_statements
-from signed_ledger.store.rows import DERIVED_TABLES, LEDGER_TABLES, TABLES, Row, Table, derived_rows, ledger_rows
+from signed_ledger.store.reading import (
+    AtSeq,
+    AtTime,
+    Balance,
+    Balances,
+    FoundTransaction,
+    Moment,
+    Reader,
+    TransactionsWanted,
+)
 from signed_ledger.store.writing import (
     Begun,
     Found,
@@ -11,19 +20,28 @@ from signed_ledger.store.writing import (
     StoredEntry,
     Wanted,
 )
+from signed_ledger.tables import DERIVED_TABLES, LEDGER_TABLES, TABLES, Row, Table, derived_rows, ledger_rows
 
 __all__ = [
     "DERIVED_TABLES",
     "LEDGER_TABLES",
     "TABLES",
+    "AtSeq",
+    "AtTime",
+    "Balance",
+    "Balances",
     "Begun",
     "Found",
     "FoundAccount",
     "FoundAuthorisation",
+    "FoundTransaction",
+    "Moment",
+    "Reader",
     "Row",
     "Store",
     "StoredEntry",
     "Table",
+    "TransactionsWanted",
     "Wanted",
     "create_database",
     "derived_rows",

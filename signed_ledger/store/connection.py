@@ -12,7 +12,7 @@ import aiosqlite
 
 from signed_ledger.disk import sync_folder
 from signed_ledger.errors import Busy, Fault, Invalid
-from signed_ledger.store.rows import TABLES, Table
+from signed_ledger.tables import TABLES, Table
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,0 +1,59 @@
+"""Answers: the bytes and header fields of what is told, made cheaply since every decision goes through here."""
+
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from signed_ledger.ledger import Answer
+from signed_ledger.records import KeyChange
+
+JSON_TYPE: Final = "application/json"
+REPLAYED: Final = "Idempotent-Replayed"
+
+STATUS_BY_DECISION: Final = {
+    ("approved", "ok"): 201,
+    ("posted", "ok"): 200,
+    ("declined", "insufficient_funds"): 403,
+    ("declined", "card_not_found"): 404,
+}
+"""A decision's status: docs/API.md, The answer to a decision."""
+
+
+COMMON_HEADERS: Final = {"Server": "signed-ledger", "X-Content-Type-Options": "nosniff"}
+
+
+def json_headers(content_type: str) -> dict[str, str]:
+    """The header fields of every answer that is about one caller's own affairs."""
+    return {"Content-Type": content_type, "Cache-Control": "no-store", **COMMON_HEADERS}
+
+
+_HEADERS: Final = json_headers(JSON_TYPE)
+_REPLAYED_HEADERS: Final = {**_HEADERS, REPLAYED: "true"}
+
+
+def decision(answer: Answer) -> web.Response:
+    """The answer to a webhook. `answer` is on disk: this is sent after the commit, never before."""
+    document = decision_document(answer)
+    return web.Response(
+        body=orjson.dumps(document),
+        status=STATUS_BY_DECISION[document["decision"], document["reason"]],
+        headers=_REPLAYED_HEADERS if answer.replayed else _HEADERS,
+    )
+
+
+def decision_document(answer: Answer) -> dict[str, Any]:
+    body = answer.body
+    assert not isinstance(body, KeyChange)
+    return {
+        "transaction_id": body.transaction_id,
+        "decision": body.decision,
+        "reason": body.reason,
+        "seq": answer.seq,
+        "entry": answer.entry.decode(),
+        "body": answer.body_bytes.decode(),
+    }
+
+
+def json_answer(document: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(document), status=status, headers=_HEADERS)

@@ -1,0 +1,285 @@
+"""The one table of what is served. The routes, the OpenAPI document and the docs page are made from it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from signed_ledger.api.shapes import CURRENCY, MOMENT, NAME, SEQ, WEBHOOK_ID
+from signed_ledger.errors import (
+    AuthorisationNotFound,
+    AuthorityUnknown,
+    CardNotFound,
+    EntryNotFound,
+    IntegrityViolation,
+    InternalError,
+    KeyRevoked,
+    KeyUnknown,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    Refusal,
+    RequestTimeout,
+    RoleNotAllowed,
+    SignatureExpired,
+    SignatureInvalid,
+    SignatureMissing,
+    StateConflict,
+    TooLarge,
+    TransactionExists,
+    TransactionNotFound,
+    UnsupportedMediaType,
+    WebhookIdReused,
+)
+
+Codes = tuple[type[Refusal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter in the `path`, the `query` or a `header`."""
+
+    where: str
+    name: str
+    shape: dict[str, Any]
+    about: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is not a problem. `shape` names a schema; `media` is its type, where it is not JSON."""
+
+    status: int
+    about: str
+    shape: str | None = None
+    media: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path. `tag` and `name` say who handles it; `codes` stand in the order of the checks."""
+
+    tag: str
+    name: str
+    method: str
+    path: str
+    summary: str
+    about: str
+    replies: tuple[Reply, ...]
+    codes: Codes = ()
+    parameters: tuple[Parameter, ...] = ()
+    body: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+SIGNATURE_CODES: Final[Codes] = (
+    SignatureMissing,
+    SignatureInvalid,
+    KeyUnknown,
+    KeyRevoked,
+    SignatureExpired,
+    AuthorityUnknown,
+)
+BEFORE_ROUTING: Final[Codes] = (Malformed, NotFound, MethodNotAllowed)
+"""What any request may meet: bytes that are not HTTP, a path that is not here, a method that the path does not take."""
+
+_SENT: Final[Codes] = (TooLarge, RequestTimeout, UnsupportedMediaType, *SIGNATURE_CODES, Malformed, WebhookIdReused)
+_FAILED: Final[Codes] = (IntegrityViolation, InternalError, Overloaded)
+_READ: Final[Codes] = (TooLarge, *SIGNATURE_CODES, RoleNotAllowed, Malformed)
+
+_SIGNED_BY: Final = (
+    Parameter("header", "Signature-Input", {"type": "string"}, "What is signed, and how: RFC 9421.", required=True),
+    Parameter("header", "Signature", {"type": "string"}, "The Ed25519 signature: RFC 9421.", required=True),
+)
+_WEBHOOK_HEADERS: Final = (
+    Parameter(
+        "header",
+        "Webhook-Id",
+        WEBHOOK_ID,
+        "The event's id, the same on every retry, remembered for ever.",
+        required=True,
+    ),
+    Parameter(
+        "header", "Content-Digest", {"type": "string"}, "sha-256 or sha-512 of the body: RFC 9530.", required=True
+    ),
+    *_SIGNED_BY,
+)
+_CARD: Final = Parameter("path", "card_id", NAME, "The card.", required=True)
+_AT: Final = Parameter("query", "at", MOMENT, "As it was then: after this entry, or at this time. Default: now.")
+_RETRY: Final = (
+    "A retry under the same Webhook-Id with the same body is given the first answer again, with the header "
+    "Idempotent-Replayed: true. The answer is sent after the decision reached the disk, never before."
+)
+_PROVED_BY: Final = "Each balance names the entry (seq) whose signed state proves it: GET /entries/{seq} has its bytes."
+
+OPERATIONS: Final = (
+    Operation(
+        tag="webhooks",
+        name="authorisation",
+        method="POST",
+        path="/authorisation",
+        aliases=("/authorisation/",),
+        summary="May this card spend this?",
+        about=f"Approved if available is at least the billing amount, which then is held. A decline is a decision too: "
+        f"recorded, signed and final. {_RETRY}",
+        parameters=_WEBHOOK_HEADERS,
+        body="AuthorisationRequest",
+        replies=(
+            Reply(201, "Approved: the hold stands.", "Decision"),
+            Reply(403, "Declined, insufficient_funds: recorded and signed.", "Decision"),
+            Reply(404, "Declined, card_not_found: recorded and signed.", "Decision"),
+        ),
+        codes=(*_SENT, TransactionExists, *_FAILED),
+    ),
+    Operation(
+        tag="webhooks",
+        name="presentment",
+        method="POST",
+        path="/presentment",
+        aliases=("/presentment/",),
+        summary="The money moved: post it.",
+        about=f"Posts what is billed to the card and what is settled with the Scheme, and releases the hold. An open "
+        f"authorisation's presentment posts whatever the balance. {_RETRY}",
+        parameters=_WEBHOOK_HEADERS,
+        body="PresentmentRequest",
+        replies=(Reply(200, "Posted.", "Decision"),),
+        codes=(*_SENT, AuthorisationNotFound, StateConflict, *_FAILED),
+    ),
+    Operation(
+        tag="reading",
+        name="accounts",
+        method="GET",
+        path="/accounts/{card_id}",
+        summary="A card's balances",
+        about=f"Posted, held and available of each of the card's accounts, now or then. {_PROVED_BY}",
+        parameters=(_CARD, _AT, *_SIGNED_BY),
+        replies=(Reply(200, "The balances.", "Accounts"),),
+        codes=(*_READ, CardNotFound, EntryNotFound, *_FAILED),
+    ),
+    Operation(
+        tag="reading",
+        name="account",
+        method="GET",
+        path="/accounts/{card_id}/{currency}",
+        summary="A card's balance in one currency",
+        about=f"Posted, held and available, now or then. {_PROVED_BY}",
+        parameters=(
+            _CARD,
+            Parameter("path", "currency", CURRENCY, "The account's currency.", required=True),
+            _AT,
+            *_SIGNED_BY,
+        ),
+        replies=(Reply(200, "The balance.", "Account"),),
+        codes=(*_READ, CardNotFound, EntryNotFound, *_FAILED),
+    ),
+    Operation(
+        tag="reading",
+        name="transactions",
+        method="GET",
+        path="/transactions",
+        summary="Transactions, newest first",
+        about="All of the ledger's, or one card's, in pages: next_cursor, given as cursor with the same parameters, "
+        "asks for the next one, until it is null. What is recorded meanwhile disturbs nothing.",
+        parameters=(
+            Parameter("query", "card_id", NAME, "This card's only."),
+            Parameter("query", "from", MOMENT, "None before this entry or time."),
+            Parameter("query", "to", MOMENT, "Only what is before this entry or time."),
+            Parameter(
+                "query", "limit", {"type": "integer", "minimum": 1}, "Rows of a page; by default the most allowed."
+            ),
+            Parameter("query", "cursor", {"type": "string"}, "The next_cursor of the page before. Opaque."),
+            *_SIGNED_BY,
+        ),
+        replies=(Reply(200, "One page.", "Transactions"),),
+        codes=(*_READ, *_FAILED),
+    ),
+    Operation(
+        tag="reading",
+        name="transaction",
+        method="GET",
+        path="/transactions/{transaction_id}",
+        summary="A transaction, and every entry about it",
+        about="Its state, its entries and their journal lines, oldest first. A load is found too.",
+        parameters=(
+            Parameter("path", "transaction_id", NAME, "The transaction.", required=True),
+            Parameter(
+                "query",
+                "scheme",
+                {"type": "string", "pattern": "^[A-Za-z0-9._-]{0,64}$"},
+                "Whose transaction, needed only where more than one Scheme uses the id; empty: the Issuer's own load.",
+            ),
+            *_SIGNED_BY,
+        ),
+        replies=(Reply(200, "The transaction.", "Transaction"),),
+        codes=(*_READ, TransactionNotFound, *_FAILED),
+    ),
+    Operation(
+        tag="reading",
+        name="entry",
+        method="GET",
+        path="/entries/{seq}",
+        summary="An entry: the bytes that prove it, and what they say",
+        about="The signed note, its parts, and the exact bytes that the Issuer signed, each as text whose UTF-8 are "
+        "the bytes. The digests in the note are those of the parts; the note verifies under the key kid.",
+        parameters=(Parameter("path", "seq", SEQ, "The entry's number, from 0.", required=True), *_SIGNED_BY),
+        replies=(Reply(200, "The entry.", "Entry"),),
+        codes=(*_READ, EntryNotFound, *_FAILED),
+    ),
+    Operation(
+        tag="public",
+        name="keys",
+        method="GET",
+        path="/keys",
+        summary="The key registry",
+        about="Every key that is or was valid, with the entries for which it is: from valid_from up to, not including, "
+        "valid_to. Trust the root keys by another road than this one.",
+        replies=(Reply(200, "The registry.", "Registry"),),
+        codes=(InternalError, Overloaded),
+    ),
+    Operation(
+        tag="public",
+        name="healthz",
+        method="GET",
+        path="/healthz",
+        summary="Does the process serve?",
+        about="Always 200 while it does.",
+        replies=(Reply(200, "It does.", "Health"),),
+    ),
+    Operation(
+        tag="public",
+        name="readyz",
+        method="GET",
+        path="/readyz",
+        summary="Can it decide?",
+        about="200 while the writer runs and the store can be read.",
+        replies=(Reply(200, "It can; head is the newest entry's number.", "Readiness"),),
+        codes=(Overloaded,),
+    ),
+    Operation(
+        tag="public",
+        name="openapi",
+        method="GET",
+        path="/openapi.json",
+        summary="This interface, for machines",
+        about="OpenAPI 3.1.",
+        replies=(Reply(200, "The document.", "Document"),),
+    ),
+    Operation(
+        tag="public",
+        name="docs",
+        method="GET",
+        path="/docs",
+        summary="This interface, for people",
+        about="One page, made from the OpenAPI document. It loads nothing from elsewhere and runs no script.",
+        replies=(Reply(200, "The page.", media="text/html"),),
+    ),
+    Operation(
+        tag="public",
+        name="style",
+        method="GET",
+        path="/docs/style.css",
+        summary="The page's style",
+        about="Served by this service, like all that the page needs.",
+        replies=(Reply(200, "The style sheet.", media="text/css"),),
+    ),
+)

@@ -1,0 +1,102 @@
+"""The running server: two sites, until it is told to stop or the ledger can not go on."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from signed_ledger.api.app import PROBLEMS, SIGNATURES
+from signed_ledger.api.problems import Problems
+from signed_ledger.config import Settings
+from signed_ledger.errors import Malformed
+from signed_ledger.ledger import Ledger
+
+log = structlog.get_logger("signed_ledger.api")
+
+STOPPED: Final = 0
+FAULT: Final = 1
+_BACKLOG: Final = 1024
+
+
+async def run_server(
+    app: web.Application,
+    admin_app: web.Application,
+    ledger: Ledger,
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    reuse_port: bool = False,
+    ready: Callable[[int, int], None] = lambda port, admin_port: None,
+) -> int:
+    """Serve until `stop` is set, or the ledger stops by itself; give the exit status, `STOPPED` or `FAULT`.
+
+    `ready` is told the port and the admin port once requests are taken. At the end no connection is taken any more,
+    open requests end, and the ledger writes what waits and is closed: nothing that was acknowledged is lost. What sets
+    `stop`, a signal above all, is the caller's. Raises `OSError` where an address is not to be had.
+    """
+    runner, admin_runner = (ProblemRunner(a, shutdown_timeout=settings.shutdown_timeout_s) for a in (app, admin_app))
+    try:
+        admin_port = await _listen(admin_runner, settings.admin_host, settings.admin_port, reuse_port=False)
+        port = await _listen(runner, settings.host, settings.port, reuse_port=reuse_port)
+        app[SIGNATURES].authorities = replace(settings, port=port).answered_authorities
+        log.info("serving", host=settings.host, port=port, admin_host=settings.admin_host, admin_port=admin_port)
+        ready(port, admin_port)
+        ledger.stopped.add_done_callback(lambda _: stop.set())
+        await stop.wait()
+    finally:
+        log.info("stopping")
+        await runner.cleanup()
+        await ledger.close()
+        await admin_runner.cleanup()
+    log.info("stopped")
+    return FAULT if ledger.stopped.done() else STOPPED
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, *, reuse_port: bool) -> int:
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, backlog=_BACKLOG, reuse_port=reuse_port)
+    await site.start()
+    return int(runner.addresses[0][1])
+
+
+class ProblemRunner(web.AppRunner):
+    """Answers what the HTTP parser refuses with a problem document too, and logs it as a refusal, not as an error."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        return _ProblemServer(self.app[PROBLEMS], server)
+
+
+class _ProblemServer(web.Server):
+    def __init__(self, problems: Problems, made: web.Server) -> None:
+        super().__init__(made.request_handler, request_factory=made.request_factory, **made._kwargs)
+        self._problems = problems
+
+    def __call__(self) -> web.RequestHandler:
+        return _ProblemProtocol(self._problems, self)
+
+
+class _ProblemProtocol(web.RequestHandler):
+    __slots__ = ("_problems",)
+
+    def __init__(self, problems: Problems, server: _ProblemServer) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **server._kwargs)
+        self._problems = problems
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Called by aiohttp for bytes that are not HTTP as it is taken here: a handler's own errors end before this."""
+        if status != Malformed.status:
+            return super().handle_error(request, status, exc, message)
+        refusal = Malformed("This is not HTTP/1.1 as it is taken here: bad syntax, or a header too long.")
+        response = self._problems.answer(refusal, request)
+        response.force_close()
+        return response

@@ -1,0 +1,58 @@
+"""A Scheme's webhooks: from a request to the ledger's answer."""
+
+from typing import Final
+
+from aiohttp import web
+
+from signed_ledger.api.answers import decision
+from signed_ledger.api.incoming import as_signed, check_media_type, read_body
+from signed_ledger.api.signatures import Signatures
+from signed_ledger.config import Settings
+from signed_ledger.encoding import SchemeRequest, decode_request
+from signed_ledger.errors import Invalid, Malformed
+from signed_ledger.ledger import Ledger, Webhook
+from signed_ledger.schemes import webhook_id
+
+_MONEY: Final = ("billing", "transaction", "settlement")
+
+
+class Webhooks:
+    """`POST /authorisation` and `POST /presentment`, checked in docs/API.md's order."""
+
+    def __init__(self, ledger: Ledger, signatures: Signatures, settings: Settings) -> None:
+        self._ledger = ledger
+        self._signatures = signatures
+        self._body_bytes_max = settings.body_bytes_max
+        self._body_timeout_s = settings.body_timeout_s
+        self._currencies = frozenset(settings.currencies)
+
+    async def authorisation(self, request: web.Request) -> web.Response:
+        return await self._take("authorisation", request)
+
+    async def presentment(self, request: web.Request) -> web.Response:
+        return await self._take("presentment", request)
+
+    async def _take(self, kind: str, request: web.Request) -> web.Response:
+        """Answer a webhook once its decision is on disk; every refusal but the ledger's own is raised before it."""
+        body = await read_body(request, self._body_bytes_max, self._body_timeout_s)
+        check_media_type(request)
+        scheme, evidence = await self._signatures.verify_webhook(as_signed(request, body))
+        asked = self._decode(kind, body)
+        webhook = Webhook(scheme, webhook_id(evidence.request), asked, evidence)
+        return decision(await self._ledger.submit(webhook))
+
+    def _decode(self, kind: str, body: bytes) -> SchemeRequest:
+        try:
+            asked = decode_request(kind, body)
+        except Invalid as error:
+            raise Malformed(f"{error.field} {error.detail}.", field=error.field) from None
+        if self._currencies:
+            self._check_currencies(asked)
+        return asked
+
+    def _check_currencies(self, asked: SchemeRequest) -> None:
+        for name in _MONEY:
+            money = getattr(asked, name, None)
+            if money is not None and money.currency not in self._currencies:
+                field = f"{name}_currency"
+                raise Malformed(f"{field} {money.currency} is not one that is taken here.", field=field)

@@ -1,0 +1,228 @@
+"""What readers ask of the store, each question answered from one snapshot. Nothing here is verified, or changed.
+
+Times are found by halving: an entry's time never goes back, so no index of times is needed.
+"""
+
+import sqlite3
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+
+from signed_ledger.encoding import decode_body, decode_entry
+from signed_ledger.errors import Invalid
+from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, JournalLine, Parts, State
+from signed_ledger.store.connection import Connection, connect
+from signed_ledger.store.writing import StoredEntry, read_entry
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AtSeq(NamedTuple):
+    """The ledger as entry `seq` left it."""
+
+    seq: int
+
+
+class AtTime(NamedTuple):
+    """The ledger as it was at `time`, microseconds since 1970 UTC: after the last entry that is not later."""
+
+    time: int
+
+
+Moment: TypeAlias = AtSeq | AtTime
+
+
+class Balance(NamedTuple):
+    """An account's balance, and the seq of the entry whose `state` says so."""
+
+    state: State
+    seq: int
+
+
+class Balances(NamedTuple):
+    """An owner's balances as entry `at` left them; `at` is -1 before the first entry."""
+
+    at: int
+    balances: list[Balance]
+
+
+class FoundTransaction(NamedTuple):
+    """A transaction's state (a load has none), and the entries about it: each, with its journal lines after it."""
+
+    state: AuthorisationState | None
+    entries: list[StoredEntry]
+
+
+class TransactionsWanted(NamedTuple):
+    """Which transactions: a card's or all, from `start` up to, not including, `end`; older than the seq `before`."""
+
+    card_id: str | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    before: int | None = None
+
+
+class Reader:
+    """A connection that only reads. Entries that do not decode raise `Invalid`; what SQLite can not do, `Fault`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path, *, busy_timeout_ms: int) -> "Reader":
+        return cls(await connect(path, busy_timeout_ms=busy_timeout_ms, read_only=True))
+
+    async def head(self) -> int:
+        """The newest entry's seq."""
+        return await self._run(head_seq)
+
+    async def key_changes(self) -> int:
+        """How many key entries came after genesis."""
+        return await self._run(count_key_changes)
+
+    async def entry(self, seq: int) -> StoredEntry:
+        return await self._run(read_entry, seq)
+
+    async def balances(self, owner: str, moment: Moment | None) -> Balances:
+        return await self._run(find_balances, owner, moment)
+
+    async def transactions(self, wanted: TransactionsWanted, rows_max: int) -> list[StoredEntry]:
+        return await self._run(list_transactions, wanted, rows_max)
+
+    async def transaction(self, transaction_id: str) -> dict[str, FoundTransaction]:
+        return await self._run(find_transaction, transaction_id)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def _run(self, step: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        def in_one_snapshot(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN")
+            try:
+                return step(connection, *args, **kwargs)
+            finally:
+                connection.execute("ROLLBACK")
+
+        return await self._connection.run(in_one_snapshot)
+
+
+# --- when ----------------------------------------------------------------------------------------------------------
+
+
+def head_seq(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT max(seq) FROM entries").fetchone()
+    return -1 if row[0] is None else int(row[0])
+
+
+def count_key_changes(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM keys").fetchone()[0]) - 1
+
+
+def newest_at(connection: sqlite3.Connection, moment: Moment | None) -> int:
+    """The seq of the newest entry at that moment, by default now; -1 where there was none."""
+    head = head_seq(connection)
+    if moment is None:
+        return head
+    if isinstance(moment, AtSeq):
+        return min(moment.seq, head)
+    return bisect_right(range(head + 1), moment.time, key=partial(time_of, connection)) - 1
+
+
+def first_from(connection: sqlite3.Connection, moment: Moment) -> int:
+    """The seq of the first entry that is not before that moment; one after the newest where there is none."""
+    head = head_seq(connection)
+    if isinstance(moment, AtSeq):
+        return min(moment.seq, head + 1)
+    return bisect_left(range(head + 1), moment.time, key=partial(time_of, connection))
+
+
+def time_of(connection: sqlite3.Connection, seq: int) -> int:
+    row = connection.execute("SELECT note FROM entries WHERE seq = ?", (seq,)).fetchone()
+    if row is None or type(row[0]) is not bytes:
+        raise Invalid("entry", f"{seq} is missing")
+    return decode_entry(row[0]).entry.time
+
+
+# --- what ----------------------------------------------------------------------------------------------------------
+
+
+def find_balances(connection: sqlite3.Connection, owner: str, moment: Moment | None = None) -> Balances:
+    """Every account of `owner` as it stood at that moment, by currency."""
+    at = newest_at(connection, moment)
+    found = []
+    currency = ""
+    # From one currency to the next, not over all rows: an account has one for every entry that moved it.
+    while row := connection.execute(_NEXT_CURRENCY, (owner, currency)).fetchone():
+        currency = row[0]
+        if newest := connection.execute(_NEWEST_STATE, (owner, currency, at)).fetchone():
+            seq, posted, held = newest
+            found.append(Balance(State(AccountId(owner, currency), posted, held), seq))
+    return Balances(at, found)
+
+
+def list_transactions(connection: sqlite3.Connection, wanted: TransactionsWanted, rows_max: int) -> list[StoredEntry]:
+    """The newest `rows_max` of the transactions wanted, newest first, with their bodies and no other part."""
+    lowest = 0 if wanted.start is None else first_from(connection, wanted.start)
+    below = head_seq(connection) + 1 if wanted.end is None else first_from(connection, wanted.end)
+    if wanted.before is not None:
+        below = min(below, wanted.before)
+    if wanted.card_id is None:
+        rows = connection.execute(_TRANSACTIONS, (lowest, below, rows_max))
+    else:
+        rows = connection.execute(_TRANSACTIONS_OF_CARD, (lowest, below, wanted.card_id, rows_max))
+    return [
+        StoredEntry(seq, note if type(note) is bytes else None, Parts(body if type(body) is bytes else None))
+        for seq, note, body in rows
+    ]
+
+
+def find_transaction(connection: sqlite3.Connection, transaction_id: str) -> dict[str, FoundTransaction]:
+    """What has this transaction id, by Scheme; the Issuer's own loads are under the empty name."""
+    found: dict[str, FoundTransaction] = {}
+    for scheme, seq, *state in connection.execute(_AUTHORISATION_STATES, (transaction_id,)).fetchall():
+        before = found[scheme].entries if scheme in found else []
+        key = AuthorisationKey(scheme, transaction_id)
+        found[scheme] = FoundTransaction(AuthorisationState(key, *state), before + _with_lines(connection, seq))
+    loads = [row[0] for row in connection.execute(_LOADS, (transaction_id,))]
+    if loads:
+        found[""] = FoundTransaction(None, [entry for seq in loads for entry in _with_lines(connection, seq)])
+    return found
+
+
+def _with_lines(connection: sqlite3.Connection, seq: int) -> list[StoredEntry]:
+    """A transaction's entry and its batch: the lines follow it directly (docs/FORMAT.md, Parts)."""
+    entries = [read_entry(connection, seq)]
+    while _is_line_of(seq, following := read_entry(connection, entries[-1].seq + 1)):
+        entries.append(following)
+    return entries
+
+
+def _is_line_of(batch: int, stored: StoredEntry) -> bool:
+    if stored.parts.body is None:
+        return False
+    body = decode_body(stored.parts.body).body
+    return isinstance(body, JournalLine) and body.batch == batch
+
+
+_NEXT_CURRENCY: Final = (
+    "SELECT currency FROM account_states WHERE owner = ? AND currency > ? ORDER BY owner, currency LIMIT 1"
+)
+_NEWEST_STATE: Final = (
+    "SELECT seq, posted, held FROM account_states WHERE owner = ? AND currency = ? AND seq <= ? "
+    "ORDER BY owner, currency, seq DESC LIMIT 1"
+)
+_AUTHORISATION_STATES: Final = (
+    "SELECT scheme, seq, authorisation_seq, status, card_id, currency, held FROM authorisation_states "
+    "WHERE transaction_id = ? ORDER BY transaction_id, scheme, seq"
+)
+_LOADS: Final = "SELECT seq FROM transactions WHERE transaction_id = ? AND type = 'load' ORDER BY seq"
+_TRANSACTIONS_FROM: Final = (
+    "SELECT t.seq, e.note, p.body FROM transactions AS t "
+    "LEFT JOIN entries AS e ON e.seq = t.seq LEFT JOIN parts AS p ON p.seq = t.seq "
+    "WHERE t.seq >= ? AND t.seq < ?"
+)
+_TRANSACTIONS: Final = _TRANSACTIONS_FROM + " ORDER BY t.seq DESC LIMIT ?"
+_TRANSACTIONS_OF_CARD: Final = _TRANSACTIONS_FROM + " AND t.card_id = ? ORDER BY t.seq DESC LIMIT ?"

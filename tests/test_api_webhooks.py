@@ -1,0 +1,334 @@
+"""A Scheme's webhooks: every row of docs/API.md's tables, in the order of its checks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signed_ledger.encoding import decode_body, decode_entry
+from signed_ledger.sealing import open_entry, open_part
+from tests.api_support import Caller, Site, serving
+from tests.world import AUTHORITY, ORIGIN, authorisation, presentment
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with serving(tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
+async def acme(site: Site) -> Caller:
+    """A Scheme, and a card with 100.00 EUR."""
+    await site.load("card-1", 10_000)
+    return await site.caller("scheme", "acme")
+
+
+# --- decisions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/authorisation", "/authorisation/"])
+async def test_an_approval_is_201_with_the_signed_entry_and_its_body(site: Site, acme: Caller, path: str) -> None:
+    told = await site.post(acme, path, authorisation("tx-1", "card-1", "40.00"))
+    assert told.status == 201
+    answer = told.json
+    assert (answer["transaction_id"], answer["decision"], answer["reason"]) == ("tx-1", "approved", "ok")
+    key = site.ledger.keyring.entry_key_at(answer["seq"])
+    entry = open_entry(answer["entry"].encode(), origin=ORIGIN, seq=answer["seq"], public_key=key)
+    body = decode_body(open_part("body", entry.body, answer["body"].encode())).body
+    assert body.request.merchant_name == "Café Central"  # type: ignore[union-attr]
+    assert "Idempotent-Replayed" not in told.headers
+    assert told.headers["Cache-Control"] == "no-store"
+
+
+async def test_declines_are_recorded_and_signed(site: Site, acme: Caller) -> None:
+    poor = await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "100.01"))
+    unknown = await site.post(acme, "/authorisation", authorisation("tx-2", "card-2", "1.00"))
+    other_currency = await site.post(acme, "/authorisation", authorisation("tx-3", "card-1", "1.00", "USD"))
+    told = [(each.status, each.json["decision"], each.json["reason"]) for each in (poor, unknown, other_currency)]
+    assert told == [
+        (403, "declined", "insufficient_funds"),
+        (404, "declined", "card_not_found"),
+        (404, "declined", "card_not_found"),
+    ]
+    assert [decode_entry(each.json["entry"].encode()).entry.seq for each in (poor, unknown)] == [
+        poor.json["seq"],
+        unknown.json["seq"],
+    ]
+
+
+@pytest.mark.parametrize("path", ["/presentment", "/presentment/"])
+async def test_a_presentment_is_posted_with_200(site: Site, acme: Caller, path: str) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "40.00"))
+    told = await site.post(acme, path, presentment("tx-1", "41.00", "USD"))
+    assert (told.status, told.json["decision"], told.json["reason"]) == (200, "posted", "ok")
+    assert json.loads(told.json["body"])["settlement_amount"] == "41.00"
+
+
+async def test_five_authorisations_at_once_approve_what_there_is_and_no_more(site: Site, acme: Caller) -> None:
+    bodies = [authorisation(f"tx-{number}", "card-1", "40.00") for number in range(5)]
+    told = await asyncio.gather(*(site.post(acme, "/authorisation", body) for body in bodies))
+    assert sorted(each.status for each in told) == [201, 201, 403, 403, 403]
+
+
+async def test_thirty_two_at_once_are_each_decided_once(site: Site, acme: Caller) -> None:
+    await site.load("card-2", 1_000_000)
+    bodies = [authorisation(f"tx-{number}", "card-2", "1.00") for number in range(32)]
+    told = await asyncio.gather(*(site.post(acme, "/authorisation", body) for body in bodies))
+    assert {each.status for each in told} == {201}
+    assert len({each.json["seq"] for each in told}) == 32
+
+
+# --- the event's id ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("card_id", "amount", "status"),
+    [
+        pytest.param("card-1", "40.00", 201, id="an approval"),
+        pytest.param("card-1", "400.00", 403, id="a decline for funds"),
+        pytest.param("card-9", "40.00", 404, id="a decline for an unknown card"),
+    ],
+)
+async def test_a_retry_is_given_the_first_answer_byte_for_byte(
+    site: Site, acme: Caller, card_id: str, amount: str, status: int
+) -> None:
+    body = authorisation("tx-1", card_id, amount)
+    first = await site.post(acme, "/authorisation", body, "evt-1")
+    await site.load("card-1", 1_000_000)
+    await site.load("card-9", 1_000_000)
+    site.world.clock.now += 86_400_000_000
+    again = await site.post(acme, "/authorisation", body, "evt-1")
+    assert (first.status, again.status) == (status, status)
+    assert again.raw == first.raw
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_presentments_retry_is_given_the_first_answer(site: Site, acme: Caller) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "40.00"))
+    first = await site.post(acme, "/presentment", presentment("tx-1", "40.00"), "evt-2")
+    again = await site.post(acme, "/presentment", presentment("tx-1", "40.00"), "evt-2")
+    assert (again.status, again.raw) == (200, first.raw)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_retries_in_flight_share_one_decision(site: Site, acme: Caller) -> None:
+    body = authorisation("tx-1", "card-1", "60.00")
+    told = await asyncio.gather(*(site.post(acme, "/authorisation", body, "evt-1") for _ in range(8)))
+    assert {each.status for each in told} == {201}
+    assert len({each.raw for each in told}) == 1
+    assert sum("Idempotent-Replayed" in each.headers for each in told) == 7
+
+
+async def test_a_webhook_id_with_another_body_is_409(site: Site, acme: Caller) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"), "evt-1")
+    told = await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.01"), "evt-1")
+    assert told.facts == (409, "webhook_id_reused", "webhook-id")
+
+
+async def test_two_bodies_under_one_webhook_id_at_once_decide_one(site: Site, acme: Caller) -> None:
+    bodies = [authorisation(f"tx-{number}", "card-1", "1.00") for number in range(2)]
+    told = await asyncio.gather(*(site.post(acme, "/authorisation", body, "evt-1") for body in bodies))
+    assert sorted(each.status for each in told) == [201, 409]
+
+
+async def test_a_webhook_id_on_the_other_path_is_409(site: Site, acme: Caller) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"), "evt-1")
+    told = await site.post(acme, "/presentment", presentment("tx-1", "1.00"), "evt-1")
+    assert told.facts == (409, "webhook_id_reused", "webhook-id")
+
+
+async def test_webhook_ids_and_transaction_ids_are_their_schemes_own(site: Site, acme: Caller) -> None:
+    bolt = await site.caller("scheme", "bolt")
+    first = await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"), "evt-1")
+    other = await site.post(bolt, "/authorisation", authorisation("tx-1", "card-1", "2.00"), "evt-1")
+    assert (first.status, other.status) == (201, 201)
+    assert first.json["seq"] != other.json["seq"]
+
+
+# --- state ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_transaction_id_under_another_webhook_id_is_409(site: Site, acme: Caller) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    told = await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    assert told.facts == (409, "transaction_exists", "transaction_id")
+
+
+async def test_a_declined_transaction_id_is_not_asked_again(site: Site, acme: Caller) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1000.00"))
+    told = await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    assert told.facts == (409, "transaction_exists", "transaction_id")
+
+
+async def test_a_presentment_of_nothing_is_404_and_may_be_retried(site: Site, acme: Caller) -> None:
+    told = await site.post(acme, "/presentment", presentment("tx-9", "1.00"), "evt-1")
+    assert told.facts == (404, "authorisation_not_found", "transaction_id")
+    assert told.json["retryable"] is True
+    await site.post(acme, "/authorisation", authorisation("tx-9", "card-1", "1.00"))
+    assert (await site.post(acme, "/presentment", presentment("tx-9", "1.00"), "evt-1")).status == 200
+
+
+async def test_a_scheme_can_not_present_anothers_authorisation(site: Site, acme: Caller) -> None:
+    bolt = await site.caller("scheme", "bolt")
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    told = await site.post(bolt, "/presentment", presentment("tx-1", "1.00"))
+    assert told.facts == (404, "authorisation_not_found", "transaction_id")
+
+
+@pytest.mark.parametrize(
+    ("amount", "first"),
+    [
+        pytest.param("1.00", presentment("tx-1", "1.00"), id="cleared before"),
+        pytest.param("1000.00", None, id="declined"),
+    ],
+)
+async def test_a_presentment_that_the_state_does_not_admit_is_409(
+    site: Site, acme: Caller, amount: str, first: Any
+) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", amount))
+    if first:
+        assert (await site.post(acme, "/presentment", first)).status == 200
+    told = await site.post(acme, "/presentment", presentment("tx-1", "1.00"))
+    assert told.facts == (409, "state_conflict", "transaction_id")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("card_id", "card-2"),
+        ("merchant_name", "Another"),
+        ("merchant_country", "DE"),
+        ("merchant_mcc", "5411"),
+    ],
+)
+async def test_what_a_presentment_repeats_must_match(site: Site, acme: Caller, field: str, value: str) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    told = await site.post(acme, "/presentment", presentment("tx-1", "1.00", **{field: value}))
+    assert told.facts == (400, "malformed", field)
+    fitting: dict[str, Any] = {
+        "card_id": "card-1",
+        "merchant_name": "Café Central",
+        "merchant_country": "AUT",
+        "merchant_mcc": 5812,
+    }
+    assert (await site.post(acme, "/presentment", presentment("tx-1", "1.00", **fitting))).status == 200
+
+
+async def test_a_presentments_billing_currency_must_be_the_authorised_one(site: Site, acme: Caller) -> None:
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    body = presentment("tx-1", "1.00", billing_amount="1.00", billing_currency="USD")
+    told = await site.post(acme, "/presentment", body)
+    assert told.facts == (400, "malformed", "billing_currency")
+
+
+# --- the order of the checks ---------------------------------------------------------------------------------------
+
+BAD_BODY = b'{"transaction_id": null}'
+
+
+async def test_of_several_faults_the_first_in_the_order_is_told(site: Site, acme: Caller) -> None:
+    """One fault less each time: size, type, signature, body, webhook id, state; funds at the end."""
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"), "evt-1")
+    unsigned = {"Signature": "", "Content-Type": "text/plain"}
+    large = b" " * 32_769
+    steps: list[Callable[[], Any]] = [
+        lambda: site.post(acme, "/authorisation", large, "!", headers=unsigned),
+        lambda: site.post(acme, "/authorisation", BAD_BODY, "!", headers=unsigned),
+        lambda: site.post(acme, "/authorisation", BAD_BODY, "!", headers={"Signature": ""}),
+        lambda: site.post(acme, "/authorisation", BAD_BODY, "!", headers={"Webhook-Id": "other!"}),
+        lambda: site.post(acme, "/authorisation", BAD_BODY, "!"),
+        lambda: site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1000.00"), "!"),
+        lambda: site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1000.00"), "evt-1"),
+        lambda: site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1000.00"), "evt-2"),
+        lambda: site.post(acme, "/authorisation", authorisation("tx-2", "card-1", "1000.00"), "evt-2"),
+    ]
+    told = [await step() for step in steps]
+    assert [each.code or each.json["reason"] for each in told] == [
+        "too_large",
+        "unsupported_media_type",
+        "signature_missing",
+        "signature_invalid",
+        "malformed",
+        "malformed",
+        "webhook_id_reused",
+        "transaction_exists",
+        "insufficient_funds",
+    ]
+    assert [each.json.get("field") for each in told[4:6]] == ["transaction_id", "webhook-id"]
+
+
+# --- what is refused before the ledger is asked --------------------------------------------------------------------
+
+
+async def test_nothing_that_is_refused_is_recorded(site: Site, acme: Caller) -> None:
+    head = await site.reader.head()
+    await site.post(acme, "/authorisation", BAD_BODY)
+    await site.post(
+        acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"), headers={"Signature": "sig=:AA==:"}
+    )
+    await site.post(acme, "/presentment", presentment("tx-1", "1.00"))
+    assert await site.reader.head() == head
+
+
+@pytest.mark.parametrize("webhook_id", ["", "a b", "a.b", "ü", "x" * 129])
+async def test_a_webhook_id_of_another_form_is_malformed(site: Site, acme: Caller, webhook_id: str) -> None:
+    body = json.dumps(authorisation("tx-1", "card-1", "1.00")).encode()
+    signed = acme.signed("POST", "/authorisation", body, webhook_id)
+    told = await site.send("POST", "/authorisation", signed, body)
+    expected = (401, "signature_invalid") if not webhook_id.isascii() else (400, "malformed")
+    assert (told.status, told.code) == expected
+    assert told.json["field"] == "webhook-id"
+
+
+async def test_currencies_that_are_not_taken_are_refused_by_field(tmp_path: Path) -> None:
+    async with serving(tmp_path, currencies=("EUR",)) as site:
+        await site.load("card-1", 10_000)
+        acme = await site.caller("scheme", "acme")
+        cases = {
+            "billing_currency": authorisation("tx-1", "card-1", "1.00", billing_currency="USD"),
+            "transaction_currency": authorisation("tx-1", "card-1", "1.00", transaction_currency="USD"),
+        }
+        for field, body in cases.items():
+            assert (await site.post(acme, "/authorisation", body)).facts == (400, "malformed", field)
+        told = await site.post(acme, "/presentment", presentment("tx-1", "1.00", "USD"))
+        assert told.facts == (400, "malformed", "settlement_currency")
+        assert (await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))).status == 201
+
+
+async def test_a_full_queue_is_503_with_retry_after(tmp_path: Path) -> None:
+    async with serving(tmp_path, limits={"queue_commands_max": 2}) as site:
+        await site.load("card-1", 1_000_000)
+        acme = await site.caller("scheme", "acme")
+        bodies = [authorisation(f"tx-{number}", "card-1", "1.00") for number in range(24)]
+        told = await asyncio.gather(*(site.post(acme, "/authorisation", body) for body in bodies))
+        refused = [each for each in told if each.status == 503]
+        assert refused
+        assert {each.status for each in told} == {201, 503}
+        for each in refused:
+            assert (each.code, each.json["retryable"]) == ("overloaded", True)
+            assert each.headers["Retry-After"] == "1"
+        assert site.counted("signed_ledger_refusals_total", code="overloaded") == len(refused)
+
+
+async def test_a_query_is_covered_by_the_signature(site: Site, acme: Caller) -> None:
+    body = json.dumps(authorisation("tx-1", "card-1", "1.00")).encode()
+    signed = acme.signed("POST", "/authorisation?a=1", body, "evt-1")
+    assert (await site.send("POST", "/authorisation?a=2", signed, body)).code == "signature_invalid"
+    assert (await site.send("POST", "/authorisation", signed, body)).code == "signature_invalid"
+    assert (await site.send("POST", "/authorisation?a=1", signed, body)).status == 201
+
+
+async def test_several_lines_of_a_covered_field_are_joined(site: Site, acme: Caller) -> None:
+    body = json.dumps(authorisation("tx-1", "card-1", "1.00")).encode()
+    signed = acme.signed("POST", "/authorisation", body, "evt-1", extra={"X-Trace": "a, b"})
+    lines = [(name, value) for name, value in signed.items() if name != "X-Trace"]
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines)
+    sent = (
+        f"POST /authorisation HTTP/1.1\r\nhOsT:  {AUTHORITY.upper()}\t\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\nX-Trace:  a \r\nx-trace:\tb\r\n{head}\r\n"
+    ).encode()
+    assert (await site.bytes(sent + body)).startswith(b"HTTP/1.1 201 ")
