@@ -15,9 +15,9 @@ Left to the caller: whether this webhook id came before, and what the key's role
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from signed_ledger.errors import (
     AuthorityUnknown,
@@ -37,6 +37,9 @@ from signed_ledger.signing import verify as verify_ed25519
 PROFILE: Final = "rfc9421"
 FRESH_SECONDS: Final = 300
 
+VerifySignature: TypeAlias = Callable[[bytes, bytes, bytes], bool]
+"""Ed25519 as `signing.verify` has it: public key, message, signature."""
+
 _HASHES: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 
 
@@ -47,6 +50,7 @@ def verify(
     *,
     coverage: Coverage,
     authorities: Collection[str] | None,
+    verify_signature: VerifySignature = verify_ed25519,
 ) -> Evidence:
     """Verify a request that came at `received` (microseconds since 1970 UTC), and give its evidence.
 
@@ -62,20 +66,28 @@ def verify(
     values = _read_covered(request, signature.components)
     _check_digest(request, signature.components)
     base = signature_base(signature.components, values, signature.params)
-    if not verify_ed25519(key.public_key, base.encode(), signature.signature):
+    if not verify_signature(key.public_key, base.encode(), signature.signature):
         detail = "The Ed25519 signature does not verify over this request's signature base (RFC 9421 section 2.5)."
         raise SignatureInvalid(detail, field="signature")
     kept = _keep(request, signature.components)
     return Evidence(PROFILE, kept, base, signature.signature, key.kid, key.public_key, received)
 
 
-def reverify(evidence: Evidence, key: RegisteredKey) -> None:
+def reverify(evidence: Evidence, key: RegisteredKey, *, verify_signature: VerifySignature = verify_ed25519) -> None:
     """Verify a stored webhook's evidence by `key`, which may have been retired since.
 
-    Raises `SignatureInvalid`, or another refusal of `verify`, unless `verify` would give this same evidence.
+    Raises `SignatureInvalid`, or another refusal of `verify`, unless `verify` would give this same evidence. An auditor
+    who checks signatures many at a time gives a `verify_signature` that takes each down and says yes.
     """
     find_key = {key.kid: replace(key, valid_to=None)}.get
-    rebuilt = verify(evidence.request, find_key, evidence.received, coverage=WEBHOOK, authorities=None)
+    rebuilt = verify(
+        evidence.request,
+        find_key,
+        evidence.received,
+        coverage=WEBHOOK,
+        authorities=None,
+        verify_signature=verify_signature,
+    )
     if rebuilt != evidence:
         raise SignatureInvalid("The evidence is not what the request in it gives.")
 

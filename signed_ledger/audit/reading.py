@@ -1,0 +1,252 @@
+"""Reading a ledger's file that may be hostile, seq by seq: nothing is decoded here, nothing believed.
+
+The audit's only I/O. One read transaction, so that a ledger can be audited while it is served. A view in a table's
+place, columns of another type, rows without a seq, an endless blob, a torn page: each is a fault, none an exception.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from signed_ledger.audit.steps import Step, Tally, printable
+from signed_ledger.errors import Invalid
+from signed_ledger.tables import LEDGER_TABLES, TABLES, Row, Table
+
+VALUE_BYTES_MAX: Final = 1_048_576
+"""SQLite refuses to hand out a longer value: what a hostile file makes us hold in memory is bounded."""
+BUSY_TIMEOUT_MS: Final = 5_000
+CACHE_KIB: Final = 16_384
+STRUCTURE_FAULTS_MAX: Final = 100
+
+SQLITE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file makes `sqlite3` raise; the second where the damage gets into the very error message."""
+_CAN_NOT_LOCK: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_BYTES_MAX: Final = {"note": 4_096, "body": 65_535, "state": 65_535, "evidence": 65_535}
+
+
+class Position(NamedTuple):
+    """All that stands at one seq: for each of `TABLES` its rows, or `None` where the table can not be read."""
+
+    seq: int
+    rows: tuple[list[Row] | None, ...]
+
+    @property
+    def has_entry(self) -> bool:
+        """Whether there is what may be an entry, readable or not."""
+        return self.seq >= 0 and bool(self.rows[0])
+
+
+class LedgerFile:
+    """A ledger's file, open for reading. What is wrong with its structure goes to `tally`."""
+
+    def __init__(self, path: Path, tally: Tally) -> None:
+        """Raises `Invalid` where there is no such file, or nothing in it that could be a ledger."""
+        self._tally = tally
+        self._connection, self.ignores_log = _connect(path)
+        try:
+            self._kinds = _kinds_of_tables(self._connection)
+            if not any(table.name in self._kinds for table in TABLES):
+                raise Invalid(str(path), "is a database, but none of a ledger's tables is in it")
+            self._readable = {table.name: self._is_readable(table) for table in TABLES}
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def other_tables(self) -> list[str]:
+        """What else is in the file, and is not read."""
+        ours = {table.name for table in TABLES}
+        return sorted(printable(name) for name in self._kinds if name not in ours and not name.startswith("sqlite_"))
+
+    def last_seq(self) -> int:
+        """The seq that the newest entry claims; -1 where there is none. For progress, nothing else."""
+        try:
+            (row,) = self._query("SELECT max(seq) FROM main.entries WHERE typeof(seq) = 'integer'")
+        except SQLITE_ERRORS:
+            return -1
+        return -1 if row[0] is None else int(row[0])
+
+    def positions(self) -> Iterator[Position]:
+        """Give what stands at each seq, ascending. Ends early where `entries` or `parts` can be read no further."""
+        streams = [_Stream(self._connection, table, self._tally, self._readable[table.name]) for table in TABLES]
+        needed = streams[: len(LEDGER_TABLES)]
+        while all(stream.is_readable for stream in needed):
+            ahead = [stream.seq for stream in streams if stream.seq is not None]
+            if not ahead:
+                return
+            seq = min(ahead)
+            yield Position(seq, tuple([stream.take(seq) for stream in streams]))
+
+    def note_and_body(self, seq: int) -> tuple[Any, Any]:
+        """Read an entry again. What it gives is not believed either."""
+        statement = "SELECT e.note, p.body FROM main.entries AS e JOIN main.parts AS p ON p.seq = e.seq WHERE e.seq = ?"
+        try:
+            rows = self._query(statement, seq)
+        except SQLITE_ERRORS:
+            return None, None
+        return (rows[0][0], rows[0][1]) if rows else (None, None)
+
+    def check_structure(self) -> None:
+        """Have SQLite compare tables with their indexes and types, and follow every page."""
+        try:
+            said = [row[0] for row in self._query(f"PRAGMA main.integrity_check({STRUCTURE_FAULTS_MAX})")]
+        except SQLITE_ERRORS as error:
+            said = [str(error)]
+        for line in said:
+            if line != "ok":
+                self._tally.fault(None, Step.DECISIONS, f"the database's own structure is damaged: {line}")
+
+    def _query(self, statement: str, *values: object) -> list[Row]:
+        return self._connection.execute(statement, values).fetchall()
+
+    def _is_readable(self, table: Table) -> bool:
+        reason = self._unreadable(table)
+        if reason:
+            self._tally.fault(None, _step_of(table), f"{table.name} {reason}")
+        return not reason
+
+    def _unreadable(self, table: Table) -> str:
+        kind = self._kinds.get(table.name)
+        if kind != "table":
+            return f"is a {printable(kind)}, not a table" if kind else "is missing"
+        try:
+            return self._unknown_columns(table) or self._rows_without_seq(table)
+        except SQLITE_ERRORS as error:
+            return f"can not be read: {error}"
+
+    def _unknown_columns(self, table: Table) -> str:
+        columns: dict[str, int] = dict(self._query("SELECT name, hidden FROM pragma_table_xinfo(?)", table.name))
+        missing = [column for column in table.columns if columns.get(column) != 0]
+        unknown = [column for column in columns if column not in table.columns]
+        return f"lacks the columns {missing} and has {unknown} that no ledger has" if missing or unknown else ""
+
+    def _rows_without_seq(self, table: Table) -> str:
+        """Count rows that stand nowhere; they are a fault, but the others are read all the same."""
+        statement = f"SELECT count(*) FROM main.{table.name} NOT INDEXED WHERE typeof(seq) <> 'integer'"  # noqa: S608
+        count = self._query(statement)[0][0]
+        if count:
+            self._tally.fault(None, _step_of(table), f"{table.name} has {count} rows whose seq is not an integer")
+        return ""
+
+
+class _Stream:
+    """One table's rows in order of seq, one row ahead."""
+
+    __slots__ = ("_cursor", "_next", "_table", "_tally", "is_readable", "seq")
+
+    def __init__(self, connection: sqlite3.Connection, table: Table, tally: Tally, is_readable: bool) -> None:
+        self._table = table
+        self._tally = tally
+        self._cursor = connection.cursor()
+        self._next: Row = ()
+        self.seq: int | None = -(2**63)
+        self.is_readable = is_readable
+        self._start()
+
+    def take(self, seq: int) -> list[Row] | None:
+        """Give the rows at `seq`, which no row before the next one has."""
+        rows = []
+        while self.seq == seq:
+            rows.append(self._next)
+            self._advance()
+        return rows if self.is_readable else None
+
+    def _start(self) -> None:
+        if not self.is_readable:
+            self.seq = None
+            return
+        try:
+            self._cursor.execute(_select(self._table))
+        except SQLITE_ERRORS as error:
+            self._break_off(str(error))
+        else:
+            self._advance()
+
+    def _advance(self) -> None:
+        try:
+            row = next(self._cursor, None)
+        except SQLITE_ERRORS as error:
+            self._break_off(str(error))
+            return
+        if row is None:
+            self.seq = None
+        elif self.seq is not None and row[0] < self.seq:
+            self._break_off("its rows are not in order")
+        else:
+            self.seq, self._next = row[0], row[1:]
+
+    def _break_off(self, reason: str) -> None:
+        self._tally.fault(None, _step_of(self._table), f"{self._table.name} can not be read to its end: {reason}")
+        self.seq, self.is_readable = None, False
+
+
+def _step_of(table: Table) -> Step:
+    return Step.ENTRIES if table in LEDGER_TABLES else Step.DECISIONS
+
+
+def _select(table: Table) -> str:
+    """NOT INDEXED: an index may be made to say something else than the table that the service reads."""
+    columns = ", ".join(_guarded(column) for column in table.columns)
+    return f"SELECT seq, {columns} FROM main.{table.name} NOT INDEXED WHERE typeof(seq) = 'integer' ORDER BY seq"  # noqa: S608
+
+
+def _guarded(column: str) -> str:
+    """A blob that can be what it should be is read; any other is 0, unread."""
+    size = _BYTES_MAX.get(column)
+    if size is None:
+        return column
+    fits = f"typeof({column}) = 'blob' AND length({column}) <= {size}"
+    return f"CASE WHEN {column} IS NULL THEN NULL WHEN {fits} THEN {column} ELSE 0 END"
+
+
+def _kinds_of_tables(connection: sqlite3.Connection) -> dict[str, str]:
+    rows = connection.execute("SELECT lower(name), type FROM pragma_table_list WHERE schema = 'main'").fetchall()
+    return {str(name): str(kind) for name, kind in rows}
+
+
+# --- opening -------------------------------------------------------------------------------------------------------
+
+
+def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Open read-only. Gives whether a write-ahead log beside the file is left unread.
+
+    That is where SQLite can not make its lock file: a folder that is not writable. The file then is read as one that
+    nobody changes.
+    """
+    if not path.is_file():
+        raise Invalid(str(path), "is not there, or not a file")
+    try:
+        return _begin(path, "mode=ro"), False
+    except SQLITE_ERRORS as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _CAN_NOT_LOCK:
+            raise Invalid(str(path), f"can not be read as a database: {error}") from None
+    try:
+        log = path.with_name(f"{path.name}-wal")
+        return _begin(path, "mode=ro&immutable=1"), log.exists() and log.stat().st_size > 0
+    except SQLITE_ERRORS as error:
+        raise Invalid(str(path), f"can not be read as a database: {error}") from None
+
+
+def _begin(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
+        connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            f"cache_size = -{CACHE_KIB}",
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            "query_only = ON",
+            "mmap_size = 0",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

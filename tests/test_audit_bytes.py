@@ -1,0 +1,188 @@
+"""Every byte of every entry and part, and every value of every derived row, changed one at a time: caught each time."""
+
+import asyncio
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from signed_ledger.audit.opening import Opener
+from signed_ledger.audit.reading import LedgerFile, Position
+from signed_ledger.audit.steps import Tally
+from signed_ledger.signing import verify
+from signed_ledger.tables import DERIVED_TABLES, Row, Table
+from tests.support import Sample, make_sample
+from tests.tampering import Copy, found
+
+SOAK = bool(os.environ.get("AUDIT_SOAK"))
+"""Asks for hours of it: every byte through the file, every other value of some."""
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
+
+
+@pytest.fixture(scope="module")
+def copy(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
+
+
+def positions_of(path: Path) -> list[Position]:
+    file = LedgerFile(path, Tally())
+    try:
+        return list(file.positions())
+    finally:
+        file.close()
+
+
+def opener_before(positions: list[Position], seq: int) -> bytes:
+    """The audit's own opener as it is before it meets `seq`, to be thawed as often as needed."""
+    opener = Opener(Tally(), None)
+    for position in positions[:seq]:
+        opener.open(position)
+    opener.last = None
+    return pickle.dumps(opener)
+
+
+def is_caught(frozen: bytes, position: Position) -> bool:
+    """Whether opening it and verifying its signatures finds a fault at this very seq."""
+    opener: Opener = pickle.loads(frozen)
+    opened = opener.open(position)
+    faults = [fault for fault in opener._tally.findings if fault.seq == position.seq]
+    return bool(faults) or not all(verify(*check.signed) for check in opened.checks)
+
+
+def with_value(position: Position, table: int, column: int, value: bytes) -> Position:
+    rows = list(position.rows)
+    (row,) = rows[table] or [()]
+    rows[table] = [(*row[:column], value, *row[column + 1 :])]
+    return Position(position.seq, tuple(rows))
+
+
+BLOBS = [(0, 1, "note"), (1, 1, "body"), (1, 2, "state"), (1, 3, "evidence")]
+"""Table, column, and name of what is signed or bound by a digest."""
+
+
+@pytest.mark.parametrize(("table", "column"), [blob[:2] for blob in BLOBS], ids=[blob[2] for blob in BLOBS])
+def test_every_byte_changed_is_caught_at_its_entry(sample: Sample, table: int, column: int) -> None:
+    positions = positions_of(sample.path)
+    changed = 0
+    for position in positions:
+        data = (position.rows[table] or [()])[0][column]
+        if data is None:
+            continue
+        frozen = opener_before(positions, position.seq)
+        assert not is_caught(frozen, position)
+        for index, byte in enumerate(data):
+            flips = range(1, 256) if SOAK else (1, 0x20, 0x80) if index % 16 == 0 else (1 << index % 8,)
+            for flip in flips:
+                edited = data[:index] + bytes([byte ^ flip]) + data[index + 1 :]
+                assert is_caught(frozen, with_value(position, table, column, edited)), (position.seq, index, flip)
+                changed += 1
+    assert changed > 2_500
+
+
+@pytest.mark.parametrize(("table", "column"), [blob[:2] for blob in BLOBS], ids=[blob[2] for blob in BLOBS])
+def test_bytes_cut_off_or_added_are_caught_at_their_entry(sample: Sample, table: int, column: int) -> None:
+    positions = positions_of(sample.path)
+    for position in positions:
+        data = (position.rows[table] or [()])[0][column]
+        if data is not None:
+            frozen = opener_before(positions, position.seq)
+            for edited in (data[1:], data[:-1], data + b"\n", data + b" ", b" " + data, b""):
+                assert is_caught(frozen, with_value(position, table, column, edited)), position.seq
+
+
+@pytest.mark.parametrize("name", [blob[2] for blob in BLOBS])
+def test_bytes_changed_in_the_file_are_caught_by_the_whole_audit(copy: Copy, name: str) -> None:
+    table = "entries" if name == "note" else "parts"
+    with copy.edited() as connection:
+        query = f"SELECT seq, {name} FROM {table} WHERE {name} IS NOT NULL"
+        stored = connection.execute(query).fetchall()
+    for seq, data in stored:
+        for index in range(len(data)) if SOAK else (0, len(data) // 2, len(data) - 1):
+            edited = data[:index] + bytes([data[index] ^ 1]) + data[index + 1 :]
+            report = copy.report_after(f"UPDATE {table} SET {name} = x'{edited.hex()}' WHERE seq = {seq}")
+            assert seq in {fault.seq for fault in report.faults}, (seq, index)
+            assert len(report.faults) <= 12 or seq == 0, report.faults
+
+
+# --- derived rows --------------------------------------------------------------------------------------------------
+
+
+def rows_of(copy: Copy, table: Table) -> list[Row]:
+    with copy.edited() as connection:
+        return connection.execute(f"SELECT * FROM {table.name}").fetchall()
+
+
+def is_row(table: Table, row: Row) -> str:
+    keys = zip(table.columns[: table.key], row, strict=False)
+    return " AND ".join(f"{name} = {value!r}" for name, value in keys)
+
+
+def seq_of(table: Table, row: Row) -> int:
+    seq: int = row[table.columns.index("seq")]
+    return seq
+
+
+@pytest.mark.parametrize("table", DERIVED_TABLES, ids=lambda table: table.name)
+def test_every_value_of_a_derived_row_changed_is_caught(copy: Copy, table: Table) -> None:
+    for row in rows_of(copy, table):
+        for name, value in zip(table.columns, row, strict=True):
+            others = (value + 1000, -value - 1) if isinstance(value, int) else (value + "x", value.swapcase())
+            for other in others:
+                where = is_row(table, row)
+                report = copy.report_after(f"UPDATE {table.name} SET {name} = {other!r} WHERE {where}")
+                assert (seq_of(table, row), 11) in found(report) or other == value, (row, name, other)
+
+
+@pytest.mark.parametrize("table", DERIVED_TABLES, ids=lambda table: table.name)
+def test_every_derived_row_dropped_is_caught(copy: Copy, table: Table) -> None:
+    for row in rows_of(copy, table):
+        report = copy.report_after(f"DELETE FROM {table.name} WHERE {is_row(table, row)}")
+        assert found(report) == {(seq_of(table, row), 11)}
+
+
+@pytest.mark.parametrize("table", DERIVED_TABLES, ids=lambda table: table.name)
+def test_every_derived_row_there_twice_is_caught(copy: Copy, table: Table) -> None:
+    """A table without its key takes a row twice."""
+    for row in rows_of(copy, table):
+        values = ", ".join(map(repr, row))
+        report = copy.report_after(
+            f"CREATE TABLE loose AS SELECT * FROM {table.name}",
+            f"DROP TABLE {table.name}",
+            f"ALTER TABLE loose RENAME TO {table.name}",
+            f"INSERT INTO {table.name} VALUES ({values})",
+        )
+        assert (seq_of(table, row), 11) in found(report)
+
+
+@pytest.mark.parametrize("table", DERIVED_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("seq", [-1, 1, 5, 10_000], ids="at seq {}".format)
+def test_a_derived_row_made_up_is_caught(copy: Copy, table: Table, seq: int) -> None:
+    values = [str(seq) if name == "seq" else "7" for name in table.columns]
+    report = copy.report_after(
+        f"DELETE FROM {table.name} WHERE seq = {seq}", f"INSERT INTO {table.name} VALUES ({', '.join(values)})"
+    )
+    assert {fault.seq for fault in report.faults} == {seq}
+
+
+@pytest.mark.parametrize("table", DERIVED_TABLES, ids=lambda table: table.name)
+def test_a_value_of_another_type_is_caught(copy: Copy, table: Table) -> None:
+    """A table that is not strict takes 1.0 for 1, which compares equal."""
+    (row, *_) = rows_of(copy, table)
+    where = is_row(table, row)
+    for name, value in zip(table.columns, row, strict=True):
+        other = f"{value}.0" if isinstance(value, int) else f"CAST('{value}' AS BLOB)"
+        report = copy.report_after(
+            f"CREATE TABLE loose ({', '.join(table.columns)})",
+            f"INSERT INTO loose SELECT * FROM {table.name} WHERE NOT ({where})",
+            f"INSERT INTO loose SELECT {', '.join(other if name == c else c for c in table.columns)} "
+            f"FROM {table.name} WHERE {where}",
+            f"DROP TABLE {table.name}",
+            f"ALTER TABLE loose RENAME TO {table.name}",
+        )
+        seq = None if name == "seq" else seq_of(table, row)
+        assert (seq, 11) in found(report), name

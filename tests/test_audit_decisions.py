@@ -1,0 +1,313 @@
+"""An Issuer who holds the entry key can sign anything; the audit finds what its own rules would not have given."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from signed_ledger.money import Money
+from signed_ledger.records import AccountId, EntryRef, JournalLine, Load, Opening
+from signed_ledger.rules import Effect, lines_of
+from tests.cheating import Cheat, CheatingIssuer, Faults, authorised, encoded, eur, post, presented
+from tests.support import Sample, make_sample
+from tests.tampering import Copy, found
+from tests.world import authorisation, presentment
+
+CHEATS: list[Cheat] = []
+
+
+def cheat(attempt: Cheat) -> Cheat:
+    """Each gives where the audit must find it: all of (seq, step), and nothing else."""
+    CHEATS.append(attempt)
+    return attempt
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
+
+
+@pytest.fixture(scope="module")
+def copy(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
+
+
+# --- decisions -----------------------------------------------------------------------------------------------------
+
+
+@cheat
+def approval_without_funds(issuer: CheatingIssuer) -> Faults:
+    return {(issuer.write(*authorised(issuer, "1000.00")), 11)}
+
+
+@cheat
+def decline_despite_funds(issuer: CheatingIssuer) -> Faults:
+    return {(issuer.write(*authorised(issuer, "1.00", ("declined", "insufficient_funds"))), 11)}
+
+
+@cheat
+def decline_for_an_account_said_not_to_be_there(issuer: CheatingIssuer) -> Faults:
+    return {(issuer.write(*authorised(issuer, "1.00", ("declined", "card_not_found"))), 11)}
+
+
+@cheat
+def approval_for_a_card_without_account(issuer: CheatingIssuer) -> Faults:
+    body, _ = authorised(issuer, "1.00")
+    asked = authorisation("new", "c9", "1.00")
+    evidence = issuer.evidence("authorisation", encoded(asked), "wh-new")
+    return {(issuer.write(replace(body, request=replace(body.request, card_id="c9")), evidence, effect=Effect()), 11)}
+
+
+@cheat
+def false_balance_under_its_signature(issuer: CheatingIssuer) -> Faults:
+    body, evidence = authorised(issuer, "1.00")
+    return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c1"))), 11)}
+
+
+@cheat
+def balance_of_another_account(issuer: CheatingIssuer) -> Faults:
+    body, evidence = authorised(issuer, "1.00")
+    return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c2", held=100))), 11)}
+
+
+@cheat
+def no_balance_at_all(issuer: CheatingIssuer) -> Faults:
+    return {(issuer.write(*authorised(issuer, "1.00"), effect=Effect()), 11)}
+
+
+@cheat
+def balance_where_nothing_changed(issuer: CheatingIssuer) -> Faults:
+    body, evidence = authorised(issuer, "1000.00", ("declined", "insufficient_funds"))
+    return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c1"))), 11)}
+
+
+@cheat
+def presentment_billed_for_more_than_the_hold(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "open", 500, billing=eur(600))
+    seq = issuer.write(body, evidence)
+    post(issuer, body)
+    return {(seq, 11)}
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
+
+
+def batch_of(issuer: CheatingIssuer, *amounts: int) -> list[int]:
+    """A load of 10.00 whose lines say something else."""
+    seq = issuer.write(Load("load-new", "c1", eur(10_00)))
+    owners = ("issuer", "card:c1")
+    lines = [
+        JournalLine(seq, n, 2, owner, eur(a)) for n, (owner, a) in enumerate(zip(owners, amounts, strict=False), 1)
+    ]
+    return [seq, *issuer.write_all(*lines)]
+
+
+@cheat
+def unbalanced_batch(issuer: CheatingIssuer) -> Faults:
+    load, _, card = batch_of(issuer, -10_00, 11_00)
+    return {(load, 8), (card, 8)}
+
+
+@cheat
+def batch_of_another_amount(issuer: CheatingIssuer) -> Faults:
+    _, own, card = batch_of(issuer, -11_00, 11_00)
+    return {(own, 8), (card, 8)}
+
+
+@cheat
+def missing_journal_line(issuer: CheatingIssuer) -> Faults:
+    load, _ = batch_of(issuer, -10_00)
+    return {(load, 8)}
+
+
+@cheat
+def missing_batch(issuer: CheatingIssuer) -> Faults:
+    (load,) = batch_of(issuer)
+    issuer.write(*authorised(issuer, "1.00"))
+    return {(load, 8)}
+
+
+@cheat
+def line_too_many(issuer: CheatingIssuer) -> Faults:
+    load, *_ = batch_of(issuer, -10_00, 10_00)
+    return {(issuer.write(JournalLine(load, 2, 2, "card:c1", eur(1_00))), 8)}
+
+
+@cheat
+def line_of_a_batch_long_closed(issuer: CheatingIssuer) -> Faults:
+    issuer.write(*authorised(issuer, "1.00"))
+    return {(issuer.write(JournalLine(issuer.sample.seqs["load"], 2, 2, "card:c1", eur(1_00))), 8)}
+
+
+@cheat
+def lines_in_another_order(issuer: CheatingIssuer) -> Faults:
+    load = issuer.write(Load("load-new", "c1", eur(10_00)))
+    first, second = lines_of(Load("load-new", "c1", eur(10_00)), load)
+    return {(seq, 8) for seq in issuer.write_all(second, first)}
+
+
+@cheat
+def something_between_the_lines(issuer: CheatingIssuer) -> Faults:
+    load, _ = batch_of(issuer, -10_00)
+    issuer.write(*authorised(issuer, "1.00"))
+    return {(load, 8), (issuer.write(JournalLine(load, 2, 2, "card:c1", eur(10_00))), 8)}
+
+
+@cheat
+def wrong_split(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "open", 500, amount="4.00")
+    seq = issuer.write(body, evidence)
+    card, scheme, own = lines_of(body, seq)
+    less = [replace(scheme, amount=eur(3_00)), replace(own, amount=eur(2_00))]
+    return {(seq, 8) for seq in issuer.write_all(card, *less)[1:]}
+
+
+@cheat
+def account_opened_for_nothing(issuer: CheatingIssuer) -> Faults:
+    faults: Faults = {(issuer.write(Opening(AccountId("card:c3", "EUR"))), 8)}
+    issuer.write(*authorised(issuer, "1.00"))
+    return faults
+
+
+@cheat
+def account_opened_last_of_all(issuer: CheatingIssuer) -> Faults:
+    return {(issuer.write(Opening(AccountId("card:c3", "EUR"))), 8)}
+
+
+@cheat
+def account_opened_twice(issuer: CheatingIssuer) -> Faults:
+    state = replace(issuer.state("card:c1"), posted=0, held=0)
+    seq = issuer.write(Opening(state.account), effect=Effect(state))
+    load = Load("load-new", "c1", eur(10_00))
+    issuer.write(load)
+    post(issuer, load)
+    return {(seq, 11)}
+
+
+@cheat
+def accounts_opened_in_another_order(issuer: CheatingIssuer) -> Faults:
+    issuer.write_all(Opening(AccountId("card:c3", "JPY")), Opening(AccountId("issuer", "JPY")))
+    load = Load("load-new", "c3", Money(1000, "JPY"))
+    seq = issuer.write(load)
+    post(issuer, load)
+    return {(seq, 8)}
+
+
+@cheat
+def account_never_opened(issuer: CheatingIssuer) -> Faults:
+    load = Load("load-new", "c3", eur(10_00))
+    seq = issuer.write(load)
+    own, card = lines_of(load, seq)
+    issuer.write(own)
+    state = replace(issuer.state("card:c1"), account=card.account, posted=10_00, held=0)
+    return {(seq, 8), (issuer.write(card, effect=Effect(state)), 11)}
+
+
+# --- presentments and repetitions ----------------------------------------------------------------------------------
+
+
+@cheat
+def presentment_twice(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "approved", 0)
+    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
+    post(issuer, body)
+    return {(seq, 10)}
+
+
+@cheat
+def presentment_of_a_declined_authorisation(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "without-funds", 0)
+    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def presentment_without_authorisation(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "never-seen", 0)
+    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def presentment_releasing_more(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "open", 25_00)
+    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-25_00)))
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def presentment_releasing_less(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "open", 3_00)
+    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-3_00)))
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def presentment_on_another_authorisation(issuer: CheatingIssuer) -> Faults:
+    other, _ = presented(issuer, "open-too", 5_00)
+    body, evidence = presented(issuer, "open", 5_00, builds_on=other.builds_on)
+    seq = issuer.write(body, evidence)
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def presentment_on_another_leaf(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "open", 5_00)
+    body = replace(body, builds_on=EntryRef(body.builds_on.seq, bytes(32)))
+    seq = issuer.write(body, evidence)
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def presentment_for_another_card(issuer: CheatingIssuer) -> Faults:
+    body, evidence = presented(issuer, "open", 5_00, card_id="c2")
+    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-5_00)))
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def presentment_by_another_merchant(issuer: CheatingIssuer) -> Faults:
+    body, _ = presented(issuer, "open", 5_00)
+    asked = presentment("open", "5.00", merchant_name="Somebody Else")
+    seq = issuer.write(body, issuer.evidence("presentment", encoded(asked), "wh-new"))
+    post(issuer, body)
+    return {(seq, 9)}
+
+
+@cheat
+def webhook_twice(issuer: CheatingIssuer) -> Faults:
+    return {(issuer.write(*authorised(issuer, "1.00", webhook_id="wh-open")), 10)}
+
+
+@cheat
+def authorisation_twice(issuer: CheatingIssuer) -> Faults:
+    body, evidence = authorised(issuer, "1.00", name="open")
+    return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=1_00))), 10)}
+
+
+@pytest.mark.parametrize("attempt", CHEATS, ids=lambda attempt: attempt.__name__.replace("_", " "))
+def test_a_cheating_issuer_is_found_in_the_right_step(sample: Sample, copy: Copy, attempt: Cheat) -> None:
+    copy.restore()
+    with copy.edited() as connection:
+        expected = attempt(CheatingIssuer(connection, sample))
+    report = copy.audit(sample.trust)
+    assert found(report) == expected, report.faults
+
+
+def test_an_honest_issuer_who_writes_by_the_same_means_is_found_nothing(sample: Sample, copy: Copy) -> None:
+    copy.restore()
+    with copy.edited() as connection:
+        issuer = CheatingIssuer(connection, sample)
+        issuer.write(*authorised(issuer, "1.00", webhook_id="wh-first"))
+        body, evidence = presented(issuer, "open", 5_00)
+        issuer.write(body, evidence)
+        post(issuer, body)
+    report = copy.audit(sample.trust)
+    assert report.ok, report.faults
