@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.bench_client import Load, run_load
 from scripts.bench_ledger import AUTHORITY, BenchScheme, make_ledger
+from signed_ledger.telemetry import configure_logging
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: " + AUTHORITY.encode() + b"\r\n\r\n"
 ECHO = """
@@ -106,8 +107,8 @@ async def measure(server: Server, what: str, requests: Iterator[bytes], connecti
 class Work:
     """Signed requests made before the clock starts, so that the generator's signing does not count."""
 
-    def __init__(self) -> None:
-        self.scheme = BenchScheme()
+    def __init__(self, entries: int) -> None:
+        self.scheme = BenchScheme(entries)
         self._bodies = self.scheme.authorisations()
         self._authorised: list[str] = []
 
@@ -122,10 +123,9 @@ class Work:
         return [self.scheme.wire("presentment", self.scheme.presentment(name), f"p-{name}") for name in names]
 
 
-async def bench_server(server: Server, seconds: float, most_per_second: int) -> list[Row]:
+async def bench_server(server: Server, work: Work, seconds: float, most_per_second: int) -> list[Row]:
     """Authorisations, then presentments of the same, at 1, 32 and 128 connections."""
     rows = []
-    work = Work()
     for connections in (1, 32, 128):
         asks = work.authorisations(int(seconds * most_per_second))
         rows.append(await measure(server, "authorisation", iter(asks), connections, seconds))
@@ -134,10 +134,9 @@ async def bench_server(server: Server, seconds: float, most_per_second: int) -> 
     return rows
 
 
-async def bench_yardsticks(server: Server, seconds: float, most_per_second: int) -> list[Row]:
+async def bench_yardsticks(server: Server, asks: list[bytes], seconds: float) -> list[Row]:
     port = free_port()
     echo = Server([sys.executable, "-c", ECHO, str(port)], port, {})
-    asks = Work().authorisations(int(seconds * most_per_second))
 
     def again() -> Iterator[bytes]:
         while True:
@@ -204,9 +203,9 @@ def bench_size(options: argparse.Namespace, entries: int, most_per_second: int) 
     port = free_port()
     serve = [sys.executable, "-m", "signed_ledger", "serve", "--workers", str(options.workers)]
     server = Server(serve, port, settings_of(folder, port))
-    yardsticks = uvloop.run(bench_yardsticks(server, options.seconds, most_per_second))
+    yardsticks = uvloop.run(bench_yardsticks(server, Work(entries).authorisations(1_000), options.seconds))
     before = disk_bytes(folder)
-    rows = uvloop.run(bench_server(server, options.seconds, most_per_second))
+    rows = uvloop.run(bench_server(server, Work(entries), options.seconds, most_per_second))
     peak, start = server.peak_mib(), server.start_seconds
     server.stop()
     grown = (disk_bytes(folder) - before) / sum(len(row.load.latencies) for row in rows)
@@ -237,6 +236,7 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> None:
     options = parse_options()
+    configure_logging("warning", "auto")
     sizes = [int(size) for size in options.entries.split(",")]
     print(
         f"machine: {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"

@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from signed_ledger.trust import Trust, encode_trust
-
 from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import approve
 from signed_ledger.ledger import Ledger, Limits, Webhook, create_ledger, found
@@ -23,12 +21,18 @@ from signed_ledger.rules import LoadCard
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.signing import KeyFolder, SoftwareSigner, kid_of
 from signed_ledger.store import Store
+from signed_ledger.trust import Trust, encode_trust
 
 ORIGIN = "bench.example/ledger"
 AUTHORITY = "localhost:8080"
 SCHEME_SEED = hashlib.sha256(b"the bench's Scheme").digest()
-CARDS = 1_000
+CARDS_MAX = 10_000
 _GROUP = 250
+
+
+def cards_of(entries: int) -> int:
+    """How many cards a ledger of this size has."""
+    return max(1, min(CARDS_MAX, entries // 8))
 
 
 def now() -> int:
@@ -36,21 +40,20 @@ def now() -> int:
 
 
 class BenchScheme:
-    """Signs webhooks for the bench's cards; every transaction id is new."""
+    """Signs webhooks for the cards of a ledger of `entries`; ids are random, as a Scheme's are, and always new."""
 
-    def __init__(self) -> None:
+    def __init__(self, entries: int) -> None:
+        self.cards = cards_of(entries)
         self.signer = SoftwareSigner(SCHEME_SEED)
         self.kid = kid_of(self.signer.public_key)
-        self.run = os.urandom(4).hex()
-        self.numbers = itertools.count()
 
     def authorisations(self) -> Iterator[tuple[str, bytes]]:
         """(transaction id, body), for ever, card by card."""
-        for number in self.numbers:
-            transaction_id = f"{self.run}-{number}"
+        for number in itertools.count():
+            transaction_id = os.urandom(12).hex()
             body = {
                 "transaction_id": transaction_id,
-                "card_id": f"card-{number % CARDS}",
+                "card_id": f"card-{number % self.cards}",
                 "merchant_name": "Bench Coffee Roasters",
                 "merchant_country": "GB",
                 "merchant_mcc": "5812",
@@ -109,21 +112,22 @@ async def make_ledger(folder: Path, entries: int, progress: Any) -> None:
         store, load_signer=lambda _: entry, clock=now, random_bytes=os.urandom, limits=Limits(group_commands_max=_GROUP)
     )
     await _register(ledger, root)
-    for number in range(CARDS):
-        await ledger.submit(LoadCard(f"load-{number}", f"card-{number}", Money(10**12, "EUR")))
+    loads = [LoadCard(f"load-{card}", f"card-{card}", Money(10**10, "EUR")) for card in range(cards_of(entries))]
+    for start in range(0, len(loads), _GROUP):
+        await asyncio.gather(*map(ledger.submit, loads[start : start + _GROUP]))
     await _fill(ledger, entries, progress)
     await ledger.close()
 
 
 async def _register(ledger: Ledger, root: SoftwareSigner) -> None:
-    signer = BenchScheme().signer
+    signer = BenchScheme(1).signer
     change = KeyChange("add", "scheme", kid_of(signer.public_key), signer.public_key, "bench", 1)
     approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", root)])
     await ledger.submit(replace(change, approvals=approvals))
 
 
 async def _fill(ledger: Ledger, entries: int, progress: Any) -> None:
-    scheme = BenchScheme()
+    scheme = BenchScheme(entries)
     bodies = scheme.authorisations()
     seq = 0
     while seq < entries - 1:

@@ -17,11 +17,13 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from vector_refusals import made_refusals
-from vector_samples import made_samples
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from scripts.vector_refusals import made_refusals
+from scripts.vector_samples import made_samples, told_part
 from signed_ledger.encoding import (
     approval_digest,
+    decode_evidence,
     decode_request,
     decode_time,
     encode_base64,
@@ -49,7 +51,9 @@ NAMES: Final = (
     *("root-1", "root-2", "root-3", "entry-1", "entry-2", "checkpoint-1", "checkpoint-2"),
     *("acme-1", "acme-2", "operator-1", "auditor-1"),
 )
-KEYS: Final = {name: SoftwareSigner(hashlib.sha256(f"signed-ledger vectors: {name}".encode()).digest()) for name in NAMES}
+KEYS: Final = {
+    name: SoftwareSigner(hashlib.sha256(f"signed-ledger vectors: {name}".encode()).digest()) for name in NAMES
+}
 """From a key's name in these vectors to its signer; the seed is public."""
 
 
@@ -114,9 +118,9 @@ class Chain:
     def load(self, transaction_id: str, card_id: str, amount: Money) -> None:
         self._decide(f"the Issuer loads {card_id} with {amount}", LoadCard(transaction_id, card_id, amount), None)
 
-    def webhook(self, about: str, key: str, kind: str, query: str = "", full: bool = False, **said: Any) -> None:
+    def webhook(self, about: str, key: str, kind: str, text: str, *, query: str = "", full: bool = False) -> None:
         """A Scheme's webhook, really signed, verified and decided."""
-        body = json.dumps(said, ensure_ascii=False).encode()
+        body = text.encode()
         webhook_id = f"evt_{len(self.entries)}"
         path = f"/{kind}/" if full else f"/{kind}"
         sent = sign_request(KEYS[key], path, body, webhook_id, self.clock, query=query, full=full)
@@ -204,7 +208,28 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         named = getattr(value, "_asdict", None)
         return {name: plain(member) for name, member in named().items()} if named else [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
     return encode_base64(value) if isinstance(value, bytes) else value
+
+
+SHOP: Final = '"merchant_name": "Café Zürich 東京 ☕", "merchant_country": "CH", "merchant_mcc": 5812'
+DINER: Final = (
+    r'"merchant_name": "Joe\u0027s \"Diner\" \\ Bar\/Grill", "merchant_country": "USA", "merchant_mcc": "0742"'
+)
+
+
+def asked(transaction_id: str, *members: str) -> str:
+    """A request's body as a Scheme writes it: its members are JSON text."""
+    return "{" + ", ".join((f'"transaction_id": "{transaction_id}"', *members)) + "}"
+
+
+def card(card_id: str) -> str:
+    return f'"card_id": "{card_id}"'
+
+
+def amount(name: str, number: str, currency: str) -> str:
+    return f'"{name}_amount": {number}, "{name}_currency": "{currency}"'
 
 
 def build_ledger() -> Chain:
@@ -217,38 +242,48 @@ def build_ledger() -> Chain:
     chain.add_key("the entry key is rotated", "entry", ORIGIN, "entry-2", ("root-2", "root-3", "entry-2", "entry-1"))
     chain.load("load-2", "card-2", Money(10000, "JPY"))
     chain.load("load-3", "card-2", Money(50000, "KWD"))
-    shop = {"merchant_name": "Café Zürich 東京 ☕", "merchant_country": "CH", "merchant_mcc": 5812}
-    eur = {"card_id": "card-1", **shop, "billing_currency": "EUR", "transaction_currency": "USD"}
-    ask, present = "authorisation", "presentment"
-    chain.webhook("approved", "acme-1", ask, transaction_id="tx-1", billing_amount="90.00", transaction_amount=98.1, **eur)
-    quoted = {**eur, "merchant_name": 'Joe\'s "Diner" \\ Bar/Grill', "merchant_country": "USA", "merchant_mcc": "0742"}
-    amounts = {"billing_amount": "110.01", "transaction_amount": "120.00"}
-    chain.webhook("declined: one cent too much", "acme-1", ask, transaction_id="tx-2", **amounts, **quoted)
-    unknown = {**eur, **amounts, "card_id": "card-9"}
-    chain.webhook("declined: no such card", "acme-1", ask, transaction_id="tx-3", **unknown)
-    usd = {"settlement_amount": "95.00", "settlement_currency": "USD"}
-    chain.webhook("90.00 EUR billed, 95.00 USD settled", "acme-1", present, transaction_id="tx-1", **usd)
-    ten = {"transaction_id": "tx-4", "billing_amount": 10, "transaction_amount": 1.1e1}
-    chain.webhook("approved", "acme-1", ask, **ten, **eur)
-    chain.clock -= 3_600_000_000  # set back by an hour: the entries' time stands still
-    same = {"settlement_amount": "10.00", "settlement_currency": "EUR"}
-    chain.webhook("billed what is settled: a line of zero", "acme-1", present, transaction_id="tx-4", **same)
-    yen = {"transaction_id": "tx-5", "card_id": "card-2", **shop, "billing_amount": 1230, "billing_currency": "JPY"}
-    chain.webhook("approved", "acme-1", ask, **yen, transaction_amount="1230", transaction_currency="JPY")
-    more = {"settlement_amount": "1300", "settlement_currency": "JPY", "presentment_id": "clr.1", "final": True}
-    said = {"card_id": "card-2", **shop, "merchant_country": "CHE", "billing_amount": "1200", "billing_currency": "JPY"}
-    said |= {"transaction_id": "tx-5", "transaction_amount": 1300, "transaction_currency": "JPY"}
-    chain.webhook("settled above what is billed: the Issuer's loss", "acme-1", present, **said, **more)
+    spend_euros(chain)
+    spend_yen(chain)
     chain.add_key("acme's second key", "scheme", "acme", "acme-2", roots)
     chain.retire_key("acme's first key ends", "scheme", "acme", "acme-1", roots)
-    dinar = {"transaction_id": "tx-6", "card_id": "card-2", **shop, "billing_amount": "1.230", "billing_currency": "KWD"}
-    dinar |= {"transaction_amount": "1.23", "transaction_currency": "KWD"}
-    chain.webhook("approved, signed with all that the profile allows", "acme-2", ask, "?attempt=1", full=True, **dinar)
-    chain.webhook("two currencies", "acme-2", present, transaction_id="tx-6", **usd | {"settlement_amount": 4})
+    spend_dinars(chain)
     rotation = ("root-1", "root-2", "checkpoint-2", "checkpoint-1")
     chain.add_key("the checkpoint key is rotated", "checkpoint", ORIGIN, "checkpoint-2", rotation)
     chain.add_key("an auditor", "auditor", "auditor-1", "auditor-1", ("root-1", "root-2", "root-3"))
     return chain
+
+
+def spend_euros(chain: Chain) -> None:
+    """One approval, both declines, a presentment in two currencies and one in one."""
+    members = (card("card-1"), SHOP, amount("billing", '"90.00"', "EUR"), amount("transaction", "98.1", "USD"))
+    chain.webhook("approved", "acme-1", "authorisation", asked("tx-1", *members))
+    more = (DINER, amount("billing", '"110.01"', "EUR"), amount("transaction", '"120.00"', "USD"))
+    chain.webhook("declined: a cent too much", "acme-1", "authorisation", asked("tx-2", card("card-1"), *more))
+    chain.webhook("declined: no such card", "acme-1", "authorisation", asked("tx-3", card("card-9"), *more))
+    settled = amount("settlement", '"95.00"', "USD")
+    chain.webhook("billed 90.00 EUR, settled 95.00 USD", "acme-1", "presentment", asked("tx-1", settled))
+    members = (card("card-1"), SHOP, amount("billing", "10", "EUR"), amount("transaction", "1.1E1", "USD"))
+    chain.webhook("approved", "acme-1", "authorisation", asked("tx-4", *members))
+    chain.clock -= 3_600_000_000  # set back by an hour: the entries' time stands still
+    settled = amount("settlement", "10.00", "EUR")
+    chain.webhook("settled what is billed: a line of zero", "acme-1", "presentment", asked("tx-4", settled))
+
+
+def spend_yen(chain: Chain) -> None:
+    members = (card("card-2"), SHOP, amount("billing", "1230", "JPY"), amount("transaction", '"1230"', "JPY"))
+    chain.webhook("approved", "acme-1", "authorisation", asked("tx-5", *members))
+    merchant = SHOP.replace('"CH"', '"CHE"')  # the same country
+    members = (card("card-2"), merchant, amount("billing", '"1200"', "JPY"), amount("transaction", "1300", "JPY"))
+    more = (amount("settlement", '"1300"', "JPY"), '"presentment_id": "clr.1"', '"final": true')
+    chain.webhook("settled more than billed: a loss", "acme-1", "presentment", asked("tx-5", *members, *more))
+
+
+def spend_dinars(chain: Chain) -> None:
+    members = (card("card-2"), SHOP, amount("billing", "1.230", "KWD"), amount("transaction", '"1.23"', "KWD"))
+    about = "approved, signed with all that the profile allows"
+    chain.webhook(about, "acme-2", "authorisation", asked("tx-6", *members), query="?attempt=1", full=True)
+    settled = amount("settlement", "4", "USD")
+    chain.webhook("two currencies", "acme-2", "presentment", asked("tx-6", settled))
 
 
 def told_keys() -> list[dict[str, Any]]:
@@ -267,6 +302,14 @@ def told_keys() -> list[dict[str, Any]]:
     ]
 
 
+def told_evidence(chain: Chain) -> list[dict[str, Any]]:
+    """The ledger's first evidence, and the one with all that the profile allows."""
+    parts = [entry["evidence"].encode() for entry in chain.entries if "evidence" in entry]
+    fullest = max(parts, key=len)
+    samples = [("the usual", parts[0]), ("with all that the profile allows", fullest)]
+    return [told_part(about, plain(decode_evidence(part)), part) for about, part in samples]
+
+
 def made() -> dict[str, bytes]:
     """Every file of the vectors, by name."""
     chain = build_ledger()
@@ -282,7 +325,7 @@ def made() -> dict[str, bytes]:
         "keys.json": told_keys(),
         "ledger.json": ledger,
         "approvals.json": chain.approvals,
-        "records.json": made_samples(KEYS["entry-1"], ORIGIN, Salts(), plain),
+        "records.json": made_samples(KEYS["entry-1"], ORIGIN, Salts(), plain) | {"evidence": told_evidence(chain)},
         "refused.json": made_refusals(ledger, KEYS),
     }
     return {name: (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode() for name, value in files.items()}
@@ -305,8 +348,9 @@ def differences(files: dict[str, bytes]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Makes the frozen test vectors in tests/vectors/ledger.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 unless they are the same")
-    files = made() if not (asked := parser.parse_args()).check else made()
-    if asked.check:
+    check = parser.parse_args().check
+    files = made()
+    if check:
         wrong = differences(files)
         print("\n".join(wrong) or f"vectors: {len(files)} files are the same")
         return 1 if wrong else 0

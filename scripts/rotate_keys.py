@@ -59,9 +59,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def rotate_scheme(
-    settings: Settings, passphrases: Passphrases, name: str, new: bytes, *, keep_old: bool
-) -> None:
+async def rotate_scheme(settings: Settings, passphrases: Passphrases, name: str, new: bytes, *, keep_old: bool) -> None:
     """Add the Scheme's new key, then retire its others; broken off, it can be run again."""
     async with registrar(settings, passphrases) as changes:
         if kid_of(new) not in {key.kid for key in current_keys(changes, name)}:

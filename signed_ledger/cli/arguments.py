@@ -49,7 +49,7 @@ def add_passphrase_file(parser: argparse.ArgumentParser) -> None:
         "--passphrase-file",
         type=Path,
         metavar="FILE",
-        help=f"its first line opens encrypted keys; mode 0600 (default: {variable_of('key_passphrase_file')}, or asked)",
+        help=f"mode 0600; its first line opens the keys (default: {variable_of('key_passphrase_file')}, or asked)",
     )
 
 

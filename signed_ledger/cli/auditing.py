@@ -2,14 +2,18 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
+
+from tqdm import tqdm
 
 from signed_ledger.audit import run_verify
 from signed_ledger.cli.arguments import Commands, add_command
-from signed_ledger.cli.output import print_json
+from signed_ledger.cli.output import print_json, print_table
 from signed_ledger.cli.wiring import trust_file
 from signed_ledger.config import Settings
-from signed_ledger.rebuild import rebuild
+from signed_ledger.errors import IntegrityViolation, Invalid
+from signed_ledger.rebuild import RebuildReport, rebuild
 
 
 def add_commands(commands: Commands) -> None:
@@ -23,7 +27,10 @@ def add_commands(commands: Commands) -> None:
         facts=True,
     )
     parser.add_argument(
-        "--trust", type=Path, metavar="FILE", help="origin and root public keys (default: KEYS/trust.json if it is there)"
+        "--trust",
+        type=Path,
+        metavar="FILE",
+        help="origin and root public keys (default: KEYS/trust.json if it is there)",
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
     parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
@@ -32,22 +39,41 @@ def add_commands(commands: Commands) -> None:
         "rebuild",
         run_rebuild,
         "make the derived tables anew from the entries",
-        more="Mends derived tables only; it can not mend an entry or a part, and nothing should. Verify before and after.",
+        more="Mends derived tables only; nothing mends an entry or a part. Verify before and after.",
         example="signed-ledger rebuild",
         facts=True,
     )
 
 
 def verify(options: argparse.Namespace, settings: Settings) -> int:
+    if options.jobs is not None and options.jobs < 1:
+        raise Invalid("--jobs", "must be 1 or more")
     beside = trust_file(settings)
     trust = options.trust or (beside if beside.exists() else None)
     return run_verify(settings.database, trust, options.jobs, options.json, options.all, sys.stdout, sys.stderr)
 
 
 def run_rebuild(options: argparse.Namespace, settings: Settings) -> int:
-    rebuild(settings.database)
+    report = _rebuild(settings.database)
     if options.json:
-        print_json({"ledger": str(settings.database), "rebuilt": True})
+        print_json({"ledger": str(settings.database), **asdict(report)})
     else:
-        print(f"Made the derived tables of {settings.database} anew. Now: signed-ledger verify")
+        print(f"Made the derived tables of {settings.database} anew from {report.entries} entries:\n")
+        print_table(("table", "rows"), list(report.rows.items()), right=("rows",))
+        print("\nNow verify it: signed-ledger verify")
     return 0
+
+
+def _rebuild(path: Path) -> RebuildReport:
+    with tqdm(unit=" entries", unit_scale=True, file=sys.stderr, disable=None, leave=False) as bar:
+
+        def show(replayed: int, total: int) -> None:
+            bar.total = total
+            bar.update(replayed - bar.n)
+
+        try:
+            return rebuild(path, show)
+        except Invalid as error:
+            if error.field.startswith("entry "):  # the file was read; it is what it says that is wrong
+                raise IntegrityViolation(f"{path}: {error}; see signed-ledger verify") from error
+            raise

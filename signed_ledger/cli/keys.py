@@ -16,7 +16,11 @@ from signed_ledger.records import RegisteredKey
 from signed_ledger.records.names import PARTY_ROLES, SERVICE_ROLES
 from signed_ledger.signing import kid_of, read_public_key
 
-APPROVED = "Needs the root keys that must approve in KEYS/root, and the current entry key. A running server takes the change up by itself."
+HEADINGS = ("kid", "role", "whose", "valid_from", "valid_before", "current")
+APPROVED = (
+    "Needs the root keys that must approve in KEYS/root, and the current entry key. "
+    "A running server takes the change up by itself."
+)
 
 
 def add_commands(commands: Commands) -> None:
@@ -91,7 +95,7 @@ def list_keys(options: argparse.Namespace, settings: Settings) -> int:
         (key.kid, key.role, key.whose, key.valid_from, "" if key.valid_to is None else key.valid_to, _current(key))
         for key in keys
     ]
-    print_table(("KID", "ROLE", "WHOSE", "FROM", "TO", "CURRENT"), rows, right=("FROM", "TO"))
+    print_table(HEADINGS, rows, right=HEADINGS[3:5])
     return 0
 
 
@@ -154,8 +158,9 @@ def print_rotated(rotated: Rotated) -> None:
         print(f"\nAn earlier rotation was broken off: the key file that it left, {rotated.new_file}, is in use now.")
     for path in rotated.left:
         print(f"{path} is one more such file: no entry knows it. The next rotation takes it; or take it away.")
-    print(f"\nKeep a copy of {rotated.new_file} now. The old key signs nothing any more: what it signed stays valid, and")
-    print(f"its private key is better destroyed: {rotated.old_file}")
+    print("\nKeep a copy of the new key's file. The old one's is good for nothing any more: destroy it.")
+    print("What the old key signed stays valid.\n")
+    print_facts([("new", rotated.new_file), ("old", rotated.old_file)])
 
 
 def retire_key(options: argparse.Namespace, settings: Settings) -> int:

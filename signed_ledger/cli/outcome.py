@@ -1,16 +1,15 @@
 """From what happened to an exit status and, where it is not 0, one sentence on standard error."""
 
-import logging
 import os
 import sqlite3
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import structlog
 
 from signed_ledger.cli.output import warn
-from signed_ledger.errors import Busy, Fault, InternalError, Invalid, Overloaded, Refusal
+from signed_ledger.errors import InternalError, Overloaded, Refusal, SignedLedgerError
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -25,7 +24,7 @@ def exit_status(command: Callable[[], int]) -> int:
 
     Logs are off, unless the command turns them on: whoever asked is told by the answer.
     """
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1))
+    structlog.configure(processors=[_drop])
     try:
         status = command()
         sys.stdout.flush()
@@ -38,7 +37,7 @@ def exit_status(command: Callable[[], int]) -> int:
         return _told(refusal.detail, UNASKABLE)
     except Refusal as refusal:
         return _told(refusal.detail, REFUSED)
-    except (Invalid, Busy, Fault) as error:
+    except SignedLedgerError as error:
         return _told(str(error), UNASKABLE)
     except sqlite3.Error as error:
         return _told(f"the ledger's database failed: {error}", UNASKABLE)
@@ -50,3 +49,7 @@ def exit_status(command: Callable[[], int]) -> int:
 def _told(sentence: str, status: int) -> int:
     warn(sentence)
     return status
+
+
+def _drop(*_: Any) -> NoReturn:
+    raise structlog.DropEvent

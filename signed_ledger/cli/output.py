@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 
 def print_json(value: object) -> None:
@@ -12,7 +11,7 @@ def print_json(value: object) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """Print rows under headings, aligned; the columns named by `right` to the right, as amounts are."""
-    table = [tuple(headings), *(tuple(map(str, row)) for row in rows)]
+    table = [tuple(name.upper().replace("_", " ") for name in headings), *(tuple(map(str, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = zip(headings, row, widths, strict=True)
@@ -29,9 +28,3 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
 
 def warn(sentence: str) -> None:
     print(f"signed-ledger: {sentence}", file=sys.stderr)
-
-
-def format_time(microseconds: int) -> str:
-    """RFC 3339, UTC, as in entries."""
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from signed_ledger.config import variable_of
-from signed_ledger.errors import Invalid
+from signed_ledger.errors import SignedLedgerError
+
+
+class PassphraseRefused(SignedLedgerError):
+    """A passphrase that is not to be had, or its file, which `where` names. No `ValueError`: those say it is wrong."""
+
+    def __init__(self, where: str, detail: str) -> None:
+        super().__init__(f"{where}: {detail}")
 
 
 class Passphrases:
@@ -43,37 +50,39 @@ class Passphrases:
 
 
 def read_passphrase(path: Path) -> bytes:
-    """Give the first line of a file; raise `Invalid` where it is missing, empty, or others may read it."""
+    """Give the first line of a file; raise `PassphraseRefused` where it is missing, empty, or others may read it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
-                raise Invalid(str(path), f"has mode {mode:04o}; run: chmod 600 {path}")
+                raise PassphraseRefused(str(path), f"has mode {mode:04o}; run: chmod 600 {path}")
             first = file.readline(4096).rstrip(b"\r\n")
     except OSError as error:
-        raise Invalid(str(path), f"can not be read: {error.strerror}") from None
+        raise PassphraseRefused(str(path), f"can not be read: {error.strerror}") from None
     if not first:
-        raise Invalid(str(path), "has no passphrase in its first line")
+        raise PassphraseRefused(str(path), "has no passphrase in its first line")
     return first
 
 
 def ask_new_passphrase() -> bytes:
-    """Ask for a passphrase twice; raise `Invalid` where that can not be, or the two differ."""
+    """Ask for a passphrase twice; raise `PassphraseRefused` where that can not be, or the two differ."""
     if sys.stdin is None or not sys.stdin.isatty():
-        raise Invalid("--passphrase", "asks in a terminal, and this is none; use --passphrase-file FILE")
+        raise PassphraseRefused("--passphrase", "asks in a terminal, and this is none; use --passphrase-file FILE")
     first = _ask("New passphrase: ")
     if _ask("The same again: ") != first:
-        raise Invalid("passphrase", "the two are not the same; nothing was made")
+        raise PassphraseRefused("passphrase", "the two are not the same; nothing was made")
     return first
 
 
 def _ask(prompt: str) -> bytes:
     text = getpass.getpass(prompt)
     if not text:
-        raise Invalid("passphrase", "is empty")
+        raise PassphraseRefused("passphrase", "is empty")
     return text.encode()
 
 
 def _refuse(role: str) -> NoReturn:
     by_setting = variable_of("key_passphrase_file")
-    raise Invalid(f"the {role} key", f"is encrypted: name a file with its passphrase by --passphrase-file or {by_setting}")
+    raise PassphraseRefused(
+        f"the {role} key", f"is encrypted: name a file with its passphrase by --passphrase-file or {by_setting}"
+    )

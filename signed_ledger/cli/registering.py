@@ -51,13 +51,13 @@ class Registrar:
     async def add(self, role: str, name: str, public_key: bytes) -> int:
         """Register a party's public key; give the seq. Raises `KeyChangeRefused`, `Invalid` for a wrong name."""
         return await self._submit(
-            lambda version: KeyChange("add", role, kid_of(public_key), public_key, name, version), lambda: []
+            lambda version: KeyChange("add", role, kid_of(public_key), public_key, name, version), list
         )
 
     async def retire(self, key: RegisteredKey) -> int:
         """End a party's key; give the seq from which on it counts no more."""
         return 1 + await self._submit(
-            lambda version: KeyChange("retire", key.role, key.kid, key.public_key, key.whose, version), lambda: []
+            lambda version: KeyChange("retire", key.role, key.kid, key.public_key, key.whose, version), list
         )
 
     async def rotate(self, role: str) -> Rotated:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 
+from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.config import Settings
 from signed_ledger.errors import Fault, InternalError, Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Ledger, Limits, read_keyring
-from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.signing import KeyFileRefused, KeyFolder, Signer
 from signed_ledger.store import Store
 from signed_ledger.telemetry import Metrics
@@ -91,7 +91,7 @@ async def _verified_ledger(
 async def registry(store: Store, settings: Settings) -> Keyring:
     """The key registry, verified entry by entry."""
     try:
-        return await read_keyring(store)
+        return await read_keyring(store, (await store.newest()).seq)
     except (Invalid, KeyChangeRefused) as error:
         raise _not_verified(settings.database, error) from error
 

@@ -1,0 +1,209 @@
+"""`serve`: everything checked first, then one process, or several on one port."""
+
+import argparse
+import asyncio
+import os
+import socket
+import textwrap
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Final
+
+import structlog
+
+from signed_ledger import __version__
+from signed_ledger.api import make_admin_app, make_app, run_server
+from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
+from signed_ledger.cli.outcome import DONE, FAULT
+from signed_ledger.cli.reading import opened_reader
+from signed_ledger.cli.wiring import clock, entry_signers, opened_ledger, passphrases_of, trust_file
+from signed_ledger.cli.workers import STOPS, supervise
+from signed_ledger.config import Settings, describe_settings, variable_of
+from signed_ledger.errors import InternalError, Invalid, Overloaded
+from signed_ledger.keyring import Keyring
+from signed_ledger.ledger import Ledger
+from signed_ledger.money import MINOR_DIGITS
+from signed_ledger.signing import Signer
+from signed_ledger.telemetry import Metrics, configure_logging
+from signed_ledger.trust import read_trust
+
+try:
+    import uvloop
+except ImportError:  # it is not made for every platform
+    LOOP_FACTORY: Callable[[], asyncio.AbstractEventLoop] | None = None
+else:
+    LOOP_FACTORY = uvloop.new_event_loop
+
+log = structlog.get_logger("signed_ledger.cli")
+
+LOOK_SECONDS: Final = 1.0
+"""How long an idle server may not know of a key change that another process wrote."""
+WORKERS_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What one worker serves with."""
+
+    settings: Settings
+    load_signer: Callable[[bytes], Signer]
+    workers: int = 1
+    lifeline: Connection | None = None
+
+
+def add_commands(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "serve",
+        serve,
+        "serve the ledger until SIGTERM",
+        more="Refuses a missing ledger, a loose key file, a newest entry that does not verify, and a wrong setting.",
+        example="SIGNED_LEDGER_DATABASE=ledger.db SIGNED_LEDGER_KEYS=keys signed-ledger serve --workers 2",
+    )
+    parser.epilog = f"{parser.epilog}\n\nsettings, from the environment:\n{_settings_help()}"
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes on one port (default: 1)")
+    add_passphrase_file(parser)
+
+
+def _settings_help() -> str:
+    lines = []
+    for variable, default, about in describe_settings():
+        lines.append(f"  {variable} (default: {default})")
+        lines += textwrap.wrap(about, 100, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def serve(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve; give 0 after SIGTERM, 70 after a fault. Raises `Invalid` for what must be mended before a start."""
+    _check_settings(settings)
+    if not 1 <= options.workers <= WORKERS_MAX:
+        raise Invalid("--workers", f"must be from 1 to {WORKERS_MAX}")
+    configure_logging(settings.log_level, settings.log_format)
+    passphrases = passphrases_of(options, settings)
+    load_signer = entry_signers(settings, passphrases)
+    _run(_check(settings, load_signer))
+    passphrases.stop_asking()
+    service = Service(_with_port(settings, options.workers), load_signer, options.workers)
+    if options.workers == 1:
+        return _run(_serve(service))
+    return supervise(options.workers, lambda number, lifeline: _work(service, number, lifeline))
+
+
+def _run(main: Coroutine[None, None, int]) -> int:
+    with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
+        return runner.run(main)
+
+
+# --- what is checked before ----------------------------------------------------------------------------------------
+
+
+def _check_settings(settings: Settings) -> None:
+    for currency in settings.currencies:
+        if currency not in MINOR_DIGITS:
+            raise Invalid(variable_of("currencies"), f"{currency} is not a currency of ISO 4217")
+
+
+async def _check(settings: Settings, load_signer: Callable[[bytes], Signer]) -> int:
+    """Open the ledger as a server does, which verifies keys and head; compare it with what is expected of it."""
+    async with opened_ledger(settings, load_signer) as ledger:
+        _check_origin(settings, ledger.keyring)
+        _check_trust(settings, ledger.keyring)
+    return DONE
+
+
+def _check_origin(settings: Settings, keyring: Keyring) -> None:
+    variable = variable_of("origin")
+    if variable in os.environ and settings.origin != keyring.origin:
+        raise Invalid(variable, f"is {settings.origin}, but {settings.database} is the ledger {keyring.origin}")
+
+
+def _check_trust(settings: Settings, keyring: Keyring) -> None:
+    path = trust_file(settings)
+    if not path.exists():
+        return
+    trust = read_trust(path)
+    if trust.origin != keyring.origin:
+        raise Invalid(str(path), f"is of the ledger {trust.origin}, but {settings.database} is {keyring.origin}")
+    if (set(trust.root_keys), trust.threshold) != (set(keyring.root_keys), keyring.threshold):
+        raise Invalid(str(path), f"names other root keys than {settings.database}: one of the two is not this ledger's")
+
+
+def _with_port(settings: Settings, workers: int) -> Settings:
+    """Several workers share a port, so it must be known before they start; and it must not be another program's."""
+    if workers == 1:
+        return settings
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        with socket.create_server((settings.host, settings.port), family=family) as probe:
+            return replace(settings, port=probe.getsockname()[1])
+    except OSError as error:
+        raise _not_listening(error) from error
+
+
+# --- one process ---------------------------------------------------------------------------------------------------
+
+
+def _work(service: Service, number: int, lifeline: Connection) -> int:
+    structlog.contextvars.bind_contextvars(worker=number)
+    admin_port = service.settings.admin_port + number if service.settings.admin_port else 0
+    settings = replace(service.settings, admin_port=admin_port)
+    return _run(_serve(replace(service, settings=settings, lifeline=lifeline)))
+
+
+async def _serve(service: Service) -> int:
+    stop = _stop_on_signals(service.lifeline)
+    settings, metrics = service.settings, Metrics()
+    async with opened_ledger(settings, service.load_signer, metrics) as ledger, opened_reader(settings) as reader:
+        log.info(
+            "starting",
+            version=__version__,
+            origin=ledger.keyring.origin,
+            database=str(settings.database),
+            head_seq=await reader.head(),
+            workers=service.workers,
+        )
+        app, admin_app = make_app(ledger, reader, settings, metrics, clock), make_admin_app(metrics)
+
+        async def close_reader(_: object) -> None:
+            """Before the ledger: the last connection to close takes the WAL back into the file, if it may write."""
+            await reader.close()
+
+        app.on_cleanup.append(close_reader)
+        looking = asyncio.create_task(_keep_looking(ledger), name="look")
+        try:
+            ended = await run_server(app, admin_app, ledger, settings, reuse_port=service.workers > 1, stop=stop)
+        except OSError as error:
+            raise _not_listening(error) from error
+        finally:
+            looking.cancel()
+    return FAULT if ended else DONE
+
+
+def _stop_on_signals(lifeline: Connection | None) -> asyncio.Event:
+    """The event that is set when this process shall stop: told to, or because its parent is no more."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in STOPS:
+        loop.add_signal_handler(number, stop.set)
+    if lifeline is not None:
+
+        def orphaned() -> None:
+            loop.remove_reader(lifeline.fileno())
+            stop.set()
+
+        loop.add_reader(lifeline.fileno(), orphaned)
+    return stop
+
+
+async def _keep_looking(ledger: Ledger) -> None:
+    """An idle server writes nothing, so it would not meet what others wrote."""
+    while not ledger.stopped.done():
+        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(Overloaded, InternalError):  # busy, it looks anyway; stopped, there is nothing to look for
+            await ledger.look()
+
+
+def _not_listening(error: OSError) -> Invalid:
+    variables = f"{variable_of('port')} and {variable_of('admin_port')}"
+    return Invalid("can not listen", f"{error.strerror or error}; see {variables}")

@@ -1,0 +1,298 @@
+"""An installation as an operator has it: a folder, commands and servers as processes, callers on real sockets."""
+
+import asyncio
+import atexit
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import structlog
+
+from scripts.send_webhook import kid_of, load_key
+from signed_ledger.cli import main
+from signed_ledger.cli.founding import create
+from signed_ledger.cli.passphrases import Passphrases
+from signed_ledger.cli.registering import registrar
+from signed_ledger.cli.wiring import entry_signers, opened_ledger
+from signed_ledger.config import Settings
+from signed_ledger.money import Money
+from signed_ledger.rules import LoadCard
+from signed_ledger.signing import encode_public_pem, write_private_key
+from tests.support import assert_audits
+
+PROJECT = Path(__file__).resolve().parent.parent
+ORIGIN = "issuer.example/ledger"
+DEADLINE_SECONDS = 20.0
+
+
+class Party:
+    """A Scheme, operator or auditor, with its key pair in files; the pair is made where it is not there."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.public_file, self.private_file = folder / f"{name}.pub.pem", folder / f"{name}.pem"
+        if not self.private_file.exists():
+            write_private_key(self.private_file, os.urandom(32), None)
+        self.key = load_key(self.private_file, None)
+        self.kid = kid_of(self.key)
+        self.public_key = self.key.public_key().public_bytes_raw()
+        self.public_file.write_bytes(encode_public_pem(self.public_key))
+
+
+class Installation:
+    """A folder with, once it is made, a ledger and its keys; the settings that name them; a Scheme and an operator."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.database = folder / "ledger.db"
+        self.keys = folder / "keys"
+        self.trust_file = self.keys / "trust.json"
+        self.settings = {"DATABASE": str(self.database), "KEYS": str(self.keys), "ADMIN_PORT": "0"}
+        self.scheme, self.operator = Party(folder, "acme"), Party(folder, "olga")
+
+    def environment(self, **settings: object) -> dict[str, str]:
+        others = {name: value for name, value in os.environ.items() if not name.startswith("SIGNED_LEDGER_")}
+        ours = {f"SIGNED_LEDGER_{name}": str(value) for name, value in {**self.settings, **settings}.items()}
+        return {**others, **ours, "PYTHONPATH": str(PROJECT)}
+
+    def run(self, *arguments: object, status: int = 0, **settings: object) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end and check its exit status."""
+        return run(self.command(*arguments), self.environment(**settings), status)
+
+    def command(self, *arguments: object) -> list[object]:
+        return [sys.executable, "-m", "signed_ledger", *arguments]
+
+    def refused(self, status: int, *arguments: object, **settings: object) -> str:
+        """Ask for what must not be done, in this process; give the one sentence that says why."""
+        ended, out, err = self._ask(arguments, settings)
+        assert ended == status, (ended, err)
+        assert out == ""
+        assert err.count("\n") == 1, err
+        return err
+
+    def help(self, *command: object) -> str:
+        ended, out, _ = self._ask((*command, "--help"), {})
+        assert ended == 0
+        return out
+
+    def _ask(self, arguments: tuple[object, ...], settings: dict[str, object]) -> tuple[int, str, str]:
+        """Run a command in this process, where many processes would take long: (exit status, output, errors)."""
+        out, err = StringIO(), StringIO()
+        environment = mock.patch.dict(os.environ, self.environment(**settings), clear=True)
+        with environment, mock.patch("sys.stdin", None), redirect_stdout(out), redirect_stderr(err):
+            ended = exit_status_of([*map(str, arguments)])
+        structlog.reset_defaults()
+        return ended, out.getvalue(), err.getvalue()
+
+    def json(self, *arguments: object) -> Any:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    @property
+    def in_process(self) -> Settings:
+        return Settings(database=self.database, keys=self.keys)
+
+    async def submit(self, *loads: LoadCard) -> None:
+        """Load cards in this process, where many commands would take long."""
+        async with opened_ledger(self.in_process, entry_signers(self.in_process, Passphrases(None))) as ledger:
+            for load in loads:
+                await ledger.submit(load)
+
+    @contextmanager
+    def serve(self, *arguments: object, port: int | None = None, **settings: object) -> Iterator["Server"]:
+        """A server that takes requests; it must end with 0 on SIGTERM, unless the test ended it."""
+        port = free_port() if port is None else port
+        server = Server(self, port, [*map(str, arguments)], self.environment(PORT=port, **settings))
+        try:
+            server.wait_until_ready()
+            yield server
+            if server.process.poll() is None:
+                assert server.stop() == 0, server.log
+        finally:
+            server.kill()
+
+    @contextmanager
+    def in_terminal(self, *arguments: object) -> Iterator["Terminal"]:
+        """Run a command that believes to be in a terminal."""
+        terminal = Terminal([*map(str, self.command(*arguments))], self.environment())
+        try:
+            yield terminal
+        finally:
+            terminal.close()
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Read the ledger's file, as anyone can."""
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        try:
+            return connection.execute(query, values).fetchall()
+        finally:
+            connection.close()
+
+    def assert_audits(self) -> None:
+        assert_audits(self.database)
+
+
+@cache
+def _made() -> Path:
+    """A folder with the Scheme acme, the operator olga, and 1000000.00 EUR on card-1: made once, then copied."""
+    folder = Path(tempfile.mkdtemp(prefix="signed-ledger-test-"))
+    atexit.register(shutil.rmtree, folder)
+    empty = Installation(folder)
+    create(empty.in_process, ORIGIN, None)
+    asyncio.run(_furnish(empty))
+    return folder
+
+
+async def _furnish(empty: Installation) -> None:
+    async with registrar(empty.in_process, Passphrases(None)) as changes:
+        await changes.add("scheme", "acme", empty.scheme.public_key)
+        await changes.add("operator", "olga", empty.operator.public_key)
+    await empty.submit(LoadCard("load-1", "card-1", Money(100_000_000, "EUR")))
+
+
+def installed(folder: Path) -> Installation:
+    """A working installation in an empty folder."""
+    shutil.copytree(_made(), folder, dirs_exist_ok=True)
+    return Installation(folder)
+
+
+def exit_status_of(arguments: list[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as end:  # argparse's way
+        return int(end.code or 0)
+
+
+def run(command: list[object], environment: dict[str, str], status: int = 0) -> subprocess.CompletedProcess[str]:
+    ended = subprocess.run(
+        [*map(str, command)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == status, (ended.returncode, ended.stdout, ended.stderr)
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+class Server:
+    """A `serve` process and, with --workers, its children."""
+
+    def __init__(
+        self, installation: Installation, port: int, arguments: list[str], environment: dict[str, str]
+    ) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._log_file = installation.folder / f"serve-{port}-{time.monotonic_ns()}.log"
+        with self._log_file.open("wb") as log:
+            command = [sys.executable, "-m", "signed_ledger", "serve", *arguments]
+            self.process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log_file.read_text()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines so far; two processes may have put theirs into one."""
+        text, lines = self.log.strip(), []
+        while text.startswith("{"):
+            line, end = json.JSONDecoder().raw_decode(text)
+            lines.append(line)
+            text = text[end:].lstrip()
+        return lines
+
+    def wait_until_ready(self) -> None:
+        wait_until(lambda: self.process.poll() is not None or '"serving"' in self.log)
+        assert self.process.poll() is None, self.log
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(DEADLINE_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL, to its children too: they share its session."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(DEADLINE_SECONDS)
+
+    def wait(self) -> int:
+        return self.process.wait(DEADLINE_SECONDS)
+
+
+class Terminal:
+    """A command in a pseudo-terminal, typed to."""
+
+    _SPAWN = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self._SPAWN, *command],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+
+    def answer(self, prompt: str, text: str) -> None:
+        """Type a line once `prompt` is there, not before: what is typed ahead of a password prompt is thrown away."""
+        assert self._process.stdin is not None
+        assert prompt in self._read_until(prompt.encode())
+        self._process.stdin.write(f"{text}\n".encode())
+
+    def rest(self) -> str:
+        """What it prints until it ends."""
+        return self._read_until(None)
+
+    def status(self) -> int:
+        self.rest()
+        return self._process.wait(DEADLINE_SECONDS)
+
+    def _read_until(self, what: bytes | None) -> str:
+        assert self._process.stdout is not None
+        read = b""
+        while (what is None or what not in read) and (more := self._process.stdout.read(1)):
+            read += more
+        return read.decode()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], seconds: float = DEADLINE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
