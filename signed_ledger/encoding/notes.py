@@ -46,7 +46,7 @@ def decode_note(data: bytes, field: str = "note") -> Note:
     if _CONTROL_BUT_NEWLINE.search(whole):
         raise Invalid(field, "holds a control character")
     text, separator, block = whole.rpartition("\n\n")
-    if not separator or not text or not block.endswith("\n"):
+    if not separator or not block.endswith("\n"):
         raise Invalid(field, "has no signature block")
     lines = block[:-1].split("\n")
     if len(lines) > SIGNATURES_MAX:
