@@ -1,6 +1,7 @@
 """What must be refused, for make_vectors.py: each input is nearly right and wrong in one way.
 
-Long, since most of it is a table. A case is (why, input); the input is made from a good one of the small ledger by replacing one text in it by another.
+Long, since most of it is a table. A case is (why, input); the input is made from a good one of the small ledger by
+replacing one text in it by another.
 """
 
 import base64

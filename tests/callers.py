@@ -61,14 +61,20 @@ def send(url: str, party: Party, path: str, webhook_id: str, body: bytes) -> Ans
 
 
 class Load:
-    """Authorisations over several connections, again and again, until it is stopped; every answer is kept."""
+    """Authorisations over several connections, again and again, until it is stopped; every answer is kept.
 
-    def __init__(self, party: Party, urls: list[str], connections: int = 8, name: str = "load") -> None:
+    `pause_seconds` between two of a connection's requests makes room for what else the test runs.
+    """
+
+    def __init__(
+        self, party: Party, urls: list[str], connections: int = 8, *, pause_seconds: float = 0.01, name: str = "load"
+    ) -> None:
         self.answers: dict[str, Answered] = {}
         self.unanswered: list[str] = []
         self._party = party
         self._urls = urls
         self._connections = connections
+        self._pause_seconds = pause_seconds
         self._name = name
         self._stopped = False
 
@@ -97,6 +103,7 @@ class Load:
             except aiohttp.ClientError:
                 self.unanswered.append(name)
                 return
+            await asyncio.sleep(self._pause_seconds)
 
     async def until(self, count: int) -> None:
         """Wait until so many more answers came."""

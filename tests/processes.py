@@ -99,6 +99,12 @@ class Installation:
         return ended, out.getvalue(), err.getvalue()
 
     def json(self, *arguments: object) -> Any:
+        """What a command prints with --json, run in this process."""
+        ended, out, err = self._ask((*arguments, "--json"), {})
+        assert ended == 0, err
+        return json.loads(out)
+
+    def run_json(self, *arguments: object) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)
 
     @property
@@ -123,15 +129,6 @@ class Installation:
                 assert server.stop() == 0, server.log
         finally:
             server.kill()
-
-    @contextmanager
-    def in_terminal(self, *arguments: object) -> Iterator["Terminal"]:
-        """Run a command that believes to be in a terminal."""
-        terminal = Terminal([*map(str, self.command(*arguments))], self.environment())
-        try:
-            yield terminal
-        finally:
-            terminal.close()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Read the ledger's file, as anyone can."""
@@ -236,46 +233,6 @@ class Server:
 
     def wait(self) -> int:
         return self.process.wait(DEADLINE_SECONDS)
-
-
-class Terminal:
-    """A command in a pseudo-terminal, typed to."""
-
-    _SPAWN = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", self._SPAWN, *command],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-
-    def answer(self, prompt: str, text: str) -> None:
-        """Type a line once `prompt` is there, not before: what is typed ahead of a password prompt is thrown away."""
-        assert self._process.stdin is not None
-        assert prompt in self._read_until(prompt.encode())
-        self._process.stdin.write(f"{text}\n".encode())
-
-    def rest(self) -> str:
-        """What it prints until it ends."""
-        return self._read_until(None)
-
-    def status(self) -> int:
-        self.rest()
-        return self._process.wait(DEADLINE_SECONDS)
-
-    def _read_until(self, what: bytes | None) -> str:
-        assert self._process.stdout is not None
-        read = b""
-        while (what is None or what not in read) and (more := self._process.stdout.read(1)):
-            read += more
-        return read.decode()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 def is_listening(port: int) -> bool:

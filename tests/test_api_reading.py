@@ -268,35 +268,3 @@ async def test_a_cursor_that_was_changed_or_brought_elsewhere_is_malformed(desk:
         assert await desk.refused(f"/transactions?cursor={text}") == (400, "malformed", "cursor")
     for text in (cursor[:-1], cursor + "A", cursor + "=", cursor * 9, "!"):
         assert await desk.refused(f"/transactions?cursor={text}") == (400, "malformed", "cursor")
-
-
-# --- for anyone ----------------------------------------------------------------------------------------------------
-
-
-async def test_the_registry_tells_every_key_and_when_it_is_valid(desk: Desk) -> None:
-    await desk.site.retire(desk.bolt, "scheme")
-    told = (await desk.site.send("GET", "/keys")).json
-    assert (told["origin"], told["threshold"], len(told["root_keys"])) == (ORIGIN, 1, 1)
-    assert [(key["role"], key["whose"], key["valid_to"] is None) for key in told["keys"]] == [
-        ("entry", ORIGIN, True),
-        ("checkpoint", ORIGIN, True),
-        ("operator", "olga", True),
-        ("scheme", "acme", True),
-        ("scheme", "bolt", False),
-    ]
-    for key in told["keys"]:
-        der = base64.b64decode("".join(key["pem"].splitlines()[1:-1]))
-        assert hashlib.sha256(der).hexdigest() == key["kid"]
-        assert der.endswith(base64.b64decode(key["public_key"]))
-
-
-@pytest.mark.parametrize("path", ["/keys", "/healthz", "/readyz", "/openapi.json", "/docs", "/docs/style.css"])
-async def test_anyone_may_ask_for_what_is_public_by_get_or_head(desk: Desk, path: str) -> None:
-    told = await desk.site.send("GET", path)
-    head = await desk.site.send("HEAD", path)
-    assert (told.status, head.status, head.raw) == (200, 200, b"")
-    assert head.headers["Content-Length"] == str(len(told.raw))
-
-
-async def test_readiness_tells_the_head(desk: Desk) -> None:
-    assert (await desk.site.send("GET", "/readyz")).json == {"status": "ok", "head": await desk.site.reader.head()}

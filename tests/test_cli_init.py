@@ -9,6 +9,7 @@ from signed_ledger.signing import kid_of, read_private_key
 from signed_ledger.trust import read_trust
 from tests.processes import ORIGIN, Installation, installed
 from tests.support import assert_audits
+from tests.terminal import in_terminal
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_init_in_json_names_each_kid_and_file(empty: Installation) -> None:
 def test_init_refuses_where_a_ledger_is_and_touches_nothing(tmp_path: Path) -> None:
     installation = installed(tmp_path)
     before = {path: path.read_bytes() for path in [installation.database, *key_files(installation)]}
-    assert f"{installation.database}: a ledger" in installation.refused(2, "init")
+    assert f"{installation.database}: is there already" in installation.refused(2, "init")
     assert {path: path.read_bytes() for path in [installation.database, *key_files(installation)]} == before
     installation.assert_audits()
 
@@ -131,17 +132,17 @@ def test_a_passphrase_is_asked_for_in_a_terminal_only(empty: Installation) -> No
 
 
 def test_a_new_passphrase_is_asked_for_twice_and_then_opens_the_keys(empty: Installation) -> None:
-    with empty.in_terminal("init", "--passphrase") as terminal:
+    with in_terminal(empty, "init", "--passphrase") as terminal:
         terminal.answer("New passphrase:", "correct horse")
         terminal.answer("again:", "battery staple")
         assert "not the same" in terminal.rest()
         assert terminal.status() == 2
     assert key_files(empty) == []
-    with empty.in_terminal("init", "--passphrase") as terminal:
+    with in_terminal(empty, "init", "--passphrase") as terminal:
         terminal.answer("New passphrase:", "correct horse")
         terminal.answer("again:", "correct horse")
         assert terminal.status() == 0
-    with empty.in_terminal("load-money", "card-1", "10.00", "EUR", "--json") as terminal:
+    with in_terminal(empty, "load-money", "card-1", "10.00", "EUR", "--json") as terminal:
         terminal.answer("entry key:", "correct horse")
         assert json.loads(terminal.rest())["posted"] == "10.00"
         assert terminal.status() == 0

@@ -55,7 +55,7 @@ from signed_ledger.records.bodies import AUTHORISATION_DECISIONS
 from signed_ledger.records.names import KEY_OPS, ORIGIN, PARTY_ROLES, SERVICE_ROLES
 
 few = settings(max_examples=100, deadline=None)
-many = settings(max_examples=300, deadline=None)
+many = settings(max_examples=200, deadline=None)
 
 # --- every record there can be ---
 
@@ -396,6 +396,7 @@ def test_anything_at_all_is_refused_or_accepted_as_it_is(codec: Codec) -> None:
 
 
 NOTHING = Money(0, "JPY")
+TELLING_BYTES = frozenset(b"\x00\t\n\r \"'+,-./019:=AZ[\\]_`az{}\x7f\x80\xbf\xc3\xe2\xff")
 
 
 @pytest.mark.parametrize(
@@ -423,10 +424,10 @@ NOTHING = Money(0, "JPY")
         ),
     ],
 )
-def test_every_change_of_one_byte_is_refused_or_means_something_else(codec: Codec, good: bytes) -> None:
+def test_a_change_of_any_one_byte_is_refused_or_means_something_else(codec: Codec, good: bytes) -> None:
     accepted = 0
     for at in range(len(good)):
-        for byte in range(256):
+        for byte in TELLING_BYTES | {good[at], good[at] ^ 1, good[at] ^ 0x20}:
             accepted += assert_strict(codec.again, good[:at] + bytes([byte]) + good[at + 1 :])
         assert_strict(codec.again, good[:at] + good[at + 1 :])
         assert_strict(codec.again, good[:at] + good[at : at + 1] + good[at:])

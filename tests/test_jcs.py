@@ -66,7 +66,7 @@ values: st.SearchStrategy[Any] = st.recursive(
 CONTROLS = "".join(map(chr, range(0xA0)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(value=st.dictionaries(names, values, max_size=6))
 @example(value={"": CONTROLS, CONTROLS[:128]: "\u2028\u2029\ufeff\uffff\U0010ffff</script>\\/"})
 @example(value={"a": "", "A": 0, "aa": -1, "a\u0000": True, "~": False, '"': [], "\\": {}})
@@ -76,7 +76,7 @@ def test_two_implementations_write_the_same(value: dict[str, Any]) -> None:
     assert decode_json(data, "body") == value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(value=st.dictionaries(texts, values | st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=4))
 @example(value={"\ue000": 1, "\U00010000": 2})
 @example(value={"a": 1e21})

@@ -31,9 +31,9 @@ async def test_a_rotation_under_load_drops_no_request(installation: Installation
     with installation.serve("--workers", workers) as server:
         async with Load(installation.scheme, [server.url]) as load:
             await load.until(50)
-            first = await asyncio.to_thread(installation.json, "keys", "rotate", "entry")
+            first = await asyncio.to_thread(installation.run_json, "keys", "rotate", "entry")
             await load.until(50)
-            second = await asyncio.to_thread(installation.json, "keys", "rotate", "entry")
+            second = await asyncio.to_thread(installation.run_json, "keys", "rotate", "entry")
             await load.until(50)
     load.assert_all_approved()
     assert_each_is_there_once(installation, load.answers)
@@ -48,7 +48,7 @@ async def test_a_rotation_under_load_drops_no_request(installation: Installation
 
 async def test_an_idle_server_takes_a_rotation_up_and_signs_with_the_new_key(installation: Installation) -> None:
     with installation.serve() as server:
-        rotated = await asyncio.to_thread(installation.json, "keys", "rotate", "entry")
+        rotated = await asyncio.to_thread(installation.run_json, "keys", "rotate", "entry")
         Path(rotated["old_file"]).unlink()
         wait_until(lambda: any(line["event"] == "key_changed" for line in server.lines))
         (line,) = [line for line in server.lines if line["event"] == "key_changed"]

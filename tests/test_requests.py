@@ -13,7 +13,7 @@ from signed_ledger.errors import Invalid
 from signed_ledger.money import MINOR_DIGITS, WIRE_MINOR_MAX, Money
 from signed_ledger.records import AuthorisationRequest, PresentmentRequest
 
-moderate = settings(max_examples=300, deadline=None)
+moderate = settings(max_examples=200, deadline=None)
 
 ASKED = {
     "transaction_id": "tx-1",

@@ -491,6 +491,8 @@ def test_a_file_that_is_not_there_or_not_a_file_is_refused(tmp_path: Path) -> No
     missing = tmp_path / "none.pem"
     assert refusal(lambda: read_private_key(missing, never), missing) == "can not be read: No such file or directory"
     assert refusal(lambda: read_private_key(tmp_path, never), tmp_path) == "can not be read: Is a directory"
+    device = Path(os.devnull)
+    assert refusal(lambda: read_private_key(device, never), device) == "is not a file"
     assert refusal(lambda: read_public_key(missing), missing) == "can not be read: No such file or directory"
 
 

@@ -63,6 +63,8 @@ class LedgerFile:
 
     def last_seq(self) -> int:
         """The seq that the newest entry claims; -1 where there is none. For progress, nothing else."""
+        if not self._readable["entries"]:
+            return -1
         try:
             (row,) = self._query("SELECT max(seq) FROM main.entries WHERE typeof(seq) = 'integer'")
         except SQLITE_ERRORS:

@@ -56,9 +56,9 @@ def init(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def refuse_where_something_is(settings: Settings) -> None:
-    for path, what in ((settings.database, "a ledger or another file"), (trust_file(settings), "the keys of a ledger")):
+    for path in (settings.database, trust_file(settings)):
         if path.exists():
-            raise Invalid(str(path), f"{what} is there already; nothing was touched")
+            raise Invalid(str(path), "is there already: a ledger is made once; nothing was touched")
 
 
 def _passphrase(options: argparse.Namespace, settings: Settings) -> bytes | None:

@@ -8,6 +8,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Final, TypeAlias
 
+import structlog
+
+log = structlog.get_logger("signed_ledger.cli")
+
 Work: TypeAlias = Callable[[int, Connection], int]
 """What a worker does, told its number and its lifeline: a pipe that ends when the parent does."""
 
@@ -28,6 +32,8 @@ def supervise(workers: int, work: Work) -> int:
         process.start()
     asked = _hand_on_signals(processes)
     wait([process.sentinel for process in processes])
+    if not asked:
+        _tell_who_ended(processes)
     for process in processes:
         process.terminate()
     for process in processes:
@@ -56,6 +62,12 @@ def _hand_on_signals(processes: list[ForkProcess]) -> list[int]:
         signal.signal(stop, hand_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     return came
+
+
+def _tell_who_ended(processes: list[ForkProcess]) -> None:
+    for number, process in enumerate(processes):
+        if process.exitcode is not None:
+            log.error("worker_ended", worker=number, exit_code=process.exitcode)
 
 
 def _status(exit_codes: list[int], asked: bool) -> int:

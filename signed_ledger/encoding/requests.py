@@ -98,13 +98,7 @@ def _money_or_none(members: dict[str, Any], name: str) -> Money | None:
 
 def _read_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_without_duplicates,
-            parse_float=_read_decimal,
-            parse_int=_read_integer,
-            parse_constant=_refuse_constant,
-        )
+        value = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise Invalid("body", "is not UTF-8") from None
     except (json.JSONDecodeError, RecursionError):
@@ -151,3 +145,11 @@ def _read_integer(text: str) -> int | Decimal:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise Invalid("body", f"holds {name}, which is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_without_duplicates,
+    parse_float=_read_decimal,
+    parse_int=_read_integer,
+    parse_constant=_refuse_constant,
+)

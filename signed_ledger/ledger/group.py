@@ -146,7 +146,7 @@ class Group:
         """The key was valid when the request came in; it must be still where its evidence will stand."""
         key = self._keyring.find(webhook.evidence.kid)
         if key is None or not key.is_valid_at(self._next_seq):
-            raise KeyRevoked("The key that signed this is no longer valid.", field="keyid")
+            raise KeyRevoked("The key that signed this is no longer valid: sign with its successor.", field="signature-input")
 
     def _replay(self, webhook: Webhook) -> Answer:
         """The first answer again, from the store and verified like all that is told; or `WebhookIdReused`."""
