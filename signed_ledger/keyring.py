@@ -84,7 +84,9 @@ class Keyring:
             self._check_approvals(change, must=[], may=[new])
             return
         if change.whose != self.origin:
-            raise KeyChangeRefused(f"an {change.role} key is the ledger's own: whose must be its origin", field="whose")
+            raise KeyChangeRefused(
+                f"the {change.role} key is the ledger's: whose must be its origin", field="whose"
+            )
         old = ApprovingKey(new.name, self.current(change.role).public_key)
         self._check_approvals(change, must=[new, old], may=[])
 
@@ -93,7 +95,7 @@ class Keyring:
         if key is None or (key.role, key.whose) != (change.role, change.whose):
             raise KeyChangeRefused("no such key of this role and name is registered", field="kid")
         if key.role in SERVICE_ROLES:
-            raise KeyChangeRefused(f"an {key.role} key ends when another replaces it: rotate it", field="role")
+            raise KeyChangeRefused(f"the {key.role} key ends when another replaces it: rotate it", field="role")
         if key.valid_to is not None:
             raise KeyChangeRefused(f"this key is not valid any more since seq {key.valid_to}", field="kid")
         self._check_approvals(change, must=[], may=[])

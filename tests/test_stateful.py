@@ -199,7 +199,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         wanted = Wanted([], [], sorted(self.model.open_accounts))
         found = self.run(self.ledgers[0]._store.read(wanted)).accounts
-        stored = {account: (row.state.posted, row.state.held) for account, row in found.items()}
+        stored = {account: (row.posted, row.held) for account, row in found.items()}
         assert stored == {a: (self.model.posted[a], self.model.held[a]) for a in self.model.open_accounts}
         assert_audits(self.world.path)
 

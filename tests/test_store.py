@@ -6,11 +6,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support import assert_audits
 
 from signed_ledger.errors import Busy, Invalid
 from signed_ledger.records import AccountId, AuthorisationKey
 from signed_ledger.store import TABLES, Store, Table, Wanted, create_database, open_database, writing
+from tests.support import assert_audits
 from tests.world import World, authorisation, opened, presentment
 
 
@@ -79,7 +79,7 @@ async def test_only_the_newest_row_is_found(path: Path) -> None:
     await store.close()
     assert found.webhooks == {}
     assert {key: row.state.status for key, row in found.authorisations.items()} == {("visa", "t1"): "CLEARED"}
-    assert {account: (row.state.posted, row.state.held) for account, row in found.accounts.items()} == {
+    assert {account: (row.posted, row.held) for account, row in found.accounts.items()} == {
         ("card:c1", "EUR"): (99_00, 19_00)
     }
     assert_audits(path)

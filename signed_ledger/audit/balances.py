@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from signed_ledger.errors import Invalid
 from signed_ledger.records import AccountId, Authorisation, Body, JournalLine, Opening, Presentment, State, card
 from signed_ledger.rules import Book
 
@@ -46,7 +47,10 @@ class Balances:
         """Reckon a doubtful account's balance before an entry from the state that was signed after it."""
         if signed is None or signed.account != touch.account or not self.is_doubtful(touch.account):
             return
-        self.adopt(State(touch.account, signed.posted - touch.posted, signed.held - touch.held))
+        try:
+            self.adopt(State(touch.account, signed.posted - touch.posted, signed.held - touch.held))
+        except Invalid:  # no balance that an account can have comes to this one: it stays in doubt
+            return
         if opens:
             del self.book.accounts[touch.account]
 

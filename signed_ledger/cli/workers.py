@@ -26,14 +26,17 @@ def supervise(workers: int, work: Work) -> int:
     """
     context = multiprocessing.get_context("fork")
     lifeline, held = context.Pipe(duplex=False)
-    processes = [context.Process(target=_work, args=(work, number, lifeline, held)) for number in range(workers)]
+    processes = [
+        context.Process(target=_work, name=f"worker-{number}", args=(work, number, lifeline, held))
+        for number in range(workers)
+    ]
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # a signal must meet either the parent's handler or a child's
     for process in processes:
         process.start()
     asked = _hand_on_signals(processes)
-    wait([process.sentinel for process in processes])
+    ended = wait([process.sentinel for process in processes])
     if not asked:
-        _tell_who_ended(processes)
+        _tell_who_ended([process for process in processes if process.sentinel in ended])
     for process in processes:
         process.terminate()
     for process in processes:
@@ -65,9 +68,9 @@ def _hand_on_signals(processes: list[ForkProcess]) -> list[int]:
 
 
 def _tell_who_ended(processes: list[ForkProcess]) -> None:
-    for number, process in enumerate(processes):
-        if process.exitcode is not None:
-            log.error("worker_ended", worker=number, exit_code=process.exitcode)
+    for process in processes:
+        process.join()
+        log.error("worker_ended", process=process.name, exit_code=process.exitcode)
 
 
 def _status(exit_codes: list[int], asked: bool) -> int:

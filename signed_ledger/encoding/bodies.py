@@ -87,8 +87,6 @@ def decode_state(data: bytes) -> State:
     currency = opening.account.currency
     state = State(opening.account, fields.minor("posted", currency), fields.minor("held", currency))
     fields.done()
-    if state.held < 0:
-        raise Invalid("held", "must not be negative")
     return state
 
 

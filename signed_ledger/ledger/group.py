@@ -81,7 +81,7 @@ class Group:
                 self._distrust(key, error, row.own.seq)
         for account, balance in found.accounts.items():
             try:
-                self.book.accounts[account] = verified_account(balance, self._keyring)
+                self.book.accounts[account] = verified_account(account, balance, self._keyring)
             except Invalid as error:
                 self._distrust(account, error, balance.entry.seq)
 
@@ -146,7 +146,9 @@ class Group:
         """The key was valid when the request came in; it must be still where its evidence will stand."""
         key = self._keyring.find(webhook.evidence.kid)
         if key is None or not key.is_valid_at(self._next_seq):
-            raise KeyRevoked("The key that signed this is no longer valid: sign with its successor.", field="signature-input")
+            raise KeyRevoked(
+                "The key that signed this is no longer valid: sign with its successor.", field="signature-input"
+            )
 
     def _replay(self, webhook: Webhook) -> Answer:
         """The first answer again, from the store and verified like all that is told; or `WebhookIdReused`."""

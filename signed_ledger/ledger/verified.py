@@ -10,6 +10,7 @@ from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.records import (
+    AccountId,
     Authorisation,
     AuthorisationState,
     Body,
@@ -52,12 +53,12 @@ def _body(stored: StoredEntry, entry: Entry) -> Body:
     return body
 
 
-def verified_account(found: FoundAccount, keyring: Keyring) -> State:
+def verified_account(account: AccountId, found: FoundAccount, keyring: Keyring) -> State:
     """The balance that a row claims, once the `state` that was signed says it."""
     entry = verified_entry(found.entry, keyring)
     state = decode_state(open_part("state", entry.state, found.entry.parts.state))
-    if state != found.state:
-        raise Invalid("account_states", f"{found.state.account.owner} does not stand at what entry {entry.seq} says")
+    if (state.account, state.posted, state.held) != (account, found.posted, found.held):
+        raise Invalid("account_states", f"{account.owner} does not stand at what entry {entry.seq} says")
     return state
 
 

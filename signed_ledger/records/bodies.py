@@ -195,6 +195,8 @@ class Presentment:
         check_asked(self.billing, "billing")
         check_asked(self.settlement, "settlement")
         check_asked(self.transaction, "transaction")
+        check_natural(self.builds_on.seq, "builds_on")
+        check_size(self.builds_on.leaf, 32, "builds_on")
         if self.hold_change.currency != self.billing.currency or self.hold_change.minor > 0:
             raise Invalid("hold_change", "must release a hold in the billing currency")
 

@@ -58,7 +58,7 @@ def check_merchant(name: str | None, country: str | None, mcc: str | None) -> No
     """Refuse what can not be a merchant's name, ISO 3166-1 country or ISO 18245 category; `None` is not given."""
     if name is not None and (not isinstance(name, str) or not 1 <= len(name) <= 100 or CONTROL.search(name)):
         raise Invalid("merchant_name", "must be 1 to 100 characters, none of them control characters")
-    if country is not None and country not in ALPHA_2:
+    if country is not None and (not isinstance(country, str) or country not in ALPHA_2):
         raise Invalid("merchant_country", "must be a country of ISO 3166-1, alpha-2 or alpha-3")
     if mcc is not None:
         check_matches(MCC, mcc, "merchant_mcc", "4 digits")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from signed_ledger.errors import Invalid
+from signed_ledger.money import BALANCE_MINOR_MAX
 from signed_ledger.records.names import AccountId
 
 PENDING: Final = "PENDING"
@@ -17,6 +19,13 @@ class State:
     account: AccountId
     posted: int
     held: int
+
+    def __post_init__(self) -> None:
+        if self.held < 0:
+            raise Invalid("held", f"{self.account.owner} would hold less than nothing in {self.account.currency}")
+        if abs(self.posted) > BALANCE_MINOR_MAX or self.held > BALANCE_MINOR_MAX:
+            beyond = f"{self.account.owner} would stand beyond 2^53-1 minor units of {self.account.currency}"
+            raise Invalid("amount", beyond)
 
     @property
     def available(self) -> int:

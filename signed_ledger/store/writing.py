@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from signed_ledger.errors import Fault
-from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, Parts, State
+from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, Parts
 from signed_ledger.store.connection import Connection, connect, insert_rows
 from signed_ledger.tables import Row
 
@@ -32,9 +32,10 @@ class Wanted(NamedTuple):
 
 
 class FoundAccount(NamedTuple):
-    """An account's newest row, and the entry that it names (with its state part only)."""
+    """An account's newest row as it stands, and the entry that it names (with its state part only)."""
 
-    state: State
+    posted: object
+    held: object
     entry: StoredEntry
 
 
@@ -134,8 +135,8 @@ def _entry(row: Row) -> StoredEntry:
 
 
 def _account(row: Row) -> FoundAccount:
-    owner, currency, seq, posted, held, note, state = row
-    return FoundAccount(State(AccountId(owner, currency), posted, held), _entry((seq, note, None, state, None)))
+    seq, posted, held, note, state = row[2:]
+    return FoundAccount(posted, held, _entry((seq, note, None, state, None)))
 
 
 def _authorisation(row: Row) -> FoundAuthorisation:
