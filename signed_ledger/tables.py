@@ -26,10 +26,11 @@ class Table:
     columns: tuple[str, ...]
     key: int
 
-    @property
-    def insert(self) -> str:
-        places = ", ".join("?" * len(self.columns))
-        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({places})"  # noqa: S608
+    def insert(self, rows: int) -> str:
+        """The statement that inserts so many rows."""
+        row = f"({', '.join('?' * len(self.columns))})"
+        places = ", ".join([row] * rows)
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES {places}"  # noqa: S608
 
 
 LEDGER_TABLES: Final = (

@@ -31,9 +31,9 @@ class CheatingIssuer:
         self.book = Book()
         self.signer: Signer = [*sample.world.signers.values()][-1]
         query = "SELECT e.seq, e.note, p.body FROM entries AS e JOIN parts AS p ON p.seq = e.seq ORDER BY e.seq"
-        for seq, note, body in connection.execute(query):
-            apply(self.book, decode_body(body).body, seq)
-            self.seq, self.note = seq, note
+        self.seq, self.note = -1, b""
+        for self.seq, self.note, body in connection.execute(query):
+            apply(self.book, decode_body(body).body, self.seq)
         self.time = decode_entry(self.note).entry.time
 
     @property

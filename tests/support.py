@@ -53,7 +53,8 @@ async def make_sample(folder: Path) -> Sample:
     """Make the ledger through the real writer, and close it."""
     world = World(folder)
     async with opened(world) as ledger:
-        sample = Sample(world, *[await world.register(ledger, "scheme", name) for name in ("visa", "amex", "jcb")])
+        visa, amex, jcb = [await world.register(ledger, "scheme", name) for name in ("visa", "amex", "jcb")]
+        sample = Sample(world, visa, amex, jcb)
         await world.register(ledger, "operator", "ops")
         sample.seqs["load"] = (await world.load(ledger, "c1", 100_00)).seq
         sample.seqs["second-load"] = (await world.load(ledger, "c2", 50_00)).seq

@@ -40,6 +40,7 @@ def test_it_logs_its_start_and_stop_and_serves_metrics(installation: Installatio
         line = next(line for line in server.lines if line["event"] == "serving")
         url = f"http://{line['admin_host']}:{line['admin_port']}/metrics"
         assert b"signed_ledger_decisions" in urllib.request.urlopen(url).read()
+    assert not installation.database.with_name("ledger.db-wal").exists(), "a stopped ledger is one file"
     starting, serving, *_, stopping, stopped = server.lines
     assert starting["event"] == "starting"
     assert (starting["origin"], starting["head_seq"]) == (ORIGIN, head(installation))

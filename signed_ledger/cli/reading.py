@@ -30,13 +30,13 @@ async def read_balances(settings: Settings, card_id: str, moment: Moment | None)
     """
     async with opened_reader(settings) as reader:
         found = await reader.balances(card(card_id), moment)
-        accounts = [FoundAccount(balance.state, await reader.entry(balance.seq)) for balance in found.balances]
+        entries = [await reader.entry(balance.seq) for balance in found.balances]
     if isinstance(moment, AtSeq) and moment.seq > found.at:
         raise EntryNotFound(f"the ledger has no entry {moment.seq} yet; its newest is {found.at}")
     keyring = await _registry(settings)
-    for account in accounts:
-        with _verifying(account.entry.seq):
-            verified_account(account, keyring)
+    for (state, seq), entry in zip(found.balances, entries, strict=True):
+        with _verifying(seq):
+            verified_account(state.account, FoundAccount(state.posted, state.held, entry), keyring)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import socket
 import textwrap
@@ -41,6 +42,8 @@ log = structlog.get_logger("signed_ledger.cli")
 LOOK_SECONDS: Final = 1.0
 """How long an idle server may not know of a key change that another process wrote."""
 WORKERS_MAX: Final = 64
+GC_THRESHOLD: Final = 20_000
+"""A request makes no cycles worth collecting often; the default of 700 costs about a tenth of the throughput."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,9 @@ def _work(service: Service, number: int, lifeline: Connection) -> int:
 
 async def _serve(service: Service) -> int:
     stop = _stop_on_signals(service.lifeline)
+    __import__("sys").setswitchinterval(0.0005)
+    gc.freeze()  # what is made before the first request lives as long as the process: the collector need not look
+    gc.set_threshold(GC_THRESHOLD)
     settings, metrics = service.settings, Metrics()
     async with opened_ledger(settings, service.load_signer, metrics) as ledger, opened_reader(settings) as reader:
         log.info(

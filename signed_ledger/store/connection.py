@@ -106,12 +106,21 @@ def _build(path: Path, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
 
 
 def insert_rows(connection: sqlite3.Connection, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
-    """Insert (table, row) pairs, one statement a table."""
+    """Insert (table, row) pairs, many in one statement.
+
+    Python gives its lock away and has to win it back at each step of a statement, so a row a step would have the event
+    loop's thread and this one wait for each other all the time (docs/PERFORMANCE.md).
+    """
     by_table: dict[str, list[tuple[Any, ...]]] = {}
     for table, row in rows:
         by_table.setdefault(table, []).append(row)
     for table, table_rows in by_table.items():
-        connection.executemany(_INSERTS[table], table_rows)
+        done = 0
+        for size in _ROWS_AT_ONCE:
+            while len(table_rows) - done >= size:
+                values = [value for row in table_rows[done : done + size] for value in row]
+                connection.execute(_INSERTS[table, size], values)
+                done += size
 
 
 def schema_statements(tables: tuple[Table, ...] = TABLES) -> list[str]:
@@ -153,4 +162,5 @@ def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
 
 
 _OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "check_same_thread": False, "cached_statements": 256}
-_INSERTS: Final = {table.name: table.insert for table in TABLES}
+_ROWS_AT_ONCE: Final = (64, 16, 4, 1)
+_INSERTS: Final = {(table.name, size): table.insert(size) for table in TABLES for size in _ROWS_AT_ONCE}
