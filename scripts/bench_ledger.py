@@ -16,8 +16,7 @@ from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import approve
 from signed_ledger.ledger import Ledger, Limits, Webhook, create_ledger, found
 from signed_ledger.money import Money
-from signed_ledger.records import Evidence, HttpRequest, KeyChange, RegisteredKey
-from signed_ledger.rules import LoadCard
+from signed_ledger.records import Evidence, HttpRequest, KeyChange, Load, RegisteredKey
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.signing import KeyFolder, SoftwareSigner, kid_of
 from signed_ledger.store import Store
@@ -112,7 +111,7 @@ async def make_ledger(folder: Path, entries: int, progress: Any) -> None:
         store, load_signer=lambda _: entry, clock=now, random_bytes=os.urandom, limits=Limits(group_commands_max=_GROUP)
     )
     await _register(ledger, root)
-    loads = [LoadCard(f"load-{card}", f"card-{card}", Money(10**10, "EUR")) for card in range(cards_of(entries))]
+    loads = [Load(f"load-{card}", f"card-{card}", Money(10**10, "EUR")) for card in range(cards_of(entries))]
     for start in range(0, len(loads), _GROUP):
         await asyncio.gather(*map(ledger.submit, loads[start : start + _GROUP]))
     await _fill(ledger, entries, progress)

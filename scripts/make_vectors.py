@@ -34,8 +34,17 @@ from signed_ledger.keyring import Keyring, approval_text, approve, approving_nam
 from signed_ledger.ledger import found
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.money import Money
-from signed_ledger.records import AuthorisationRequest, Body, Evidence, Genesis, HttpRequest, KeyChange, Transaction
-from signed_ledger.rules import Authorise, Authorised, Book, Command, Effect, LoadCard, Present, apply, decide
+from signed_ledger.records import (
+    AuthorisationRequest,
+    Body,
+    Evidence,
+    Genesis,
+    HttpRequest,
+    KeyChange,
+    Load,
+    Transaction,
+)
+from signed_ledger.rules import Authorise, Authorised, Book, Command, Effect, Present, apply, decide
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import SoftwareSigner, kid_of, note_key_id
@@ -116,7 +125,7 @@ class Chain:
         self._change_key(about, "retire", role, whose, key, approvers)
 
     def load(self, transaction_id: str, card_id: str, amount: Money) -> None:
-        self._decide(f"the Issuer loads {card_id} with {amount}", LoadCard(transaction_id, card_id, amount), None)
+        self._decide(f"the Issuer loads {card_id} with {amount}", Load(transaction_id, card_id, amount), None)
 
     def webhook(self, about: str, key: str, kind: str, text: str, *, query: str = "", full: bool = False) -> None:
         """A Scheme's webhook, really signed, verified and decided."""

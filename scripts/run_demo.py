@@ -24,7 +24,7 @@ from signed_ledger.cli.registering import registrar
 from signed_ledger.config import PREFIX, Settings, read_settings
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
-from signed_ledger.rules import LoadCard
+from signed_ledger.records import Load
 from signed_ledger.signing import encode_public_pem, kid_of, read_private_key, write_private_key
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -115,7 +115,7 @@ async def register_and_load(settings: Settings, public_keys: Mapping[str, bytes]
             if changes.keyring.find(kid_of(public_key)) is None:
                 await changes.add(role, PARTIES[role], public_key)
         if not funded:
-            await changes.ledger.submit(LoadCard("demo-first-load", CARD_ID, FIRST_LOAD))
+            await changes.ledger.submit(Load("demo-first-load", CARD_ID, FIRST_LOAD))
 
 
 def tell(demo: Demo) -> None:

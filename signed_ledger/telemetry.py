@@ -57,5 +57,6 @@ def configure_logging(level: str, log_format: str, stream: TextIO | None = None)
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),  # a line in one write: workers share the stream
+        cache_logger_on_first_use=True,
     )

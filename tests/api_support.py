@@ -25,7 +25,7 @@ from signed_ledger.api.server import ProblemRunner
 from signed_ledger.config import Settings
 from signed_ledger.ledger import Ledger, Limits
 from signed_ledger.money import Money
-from signed_ledger.rules import LoadCard
+from signed_ledger.records import Load
 from signed_ledger.store import Reader, Store
 from signed_ledger.telemetry import Metrics
 from tests.support import assert_audits
@@ -101,7 +101,7 @@ class Site:
     async def load(
         self, card_id: str, minor: int, currency: str = "EUR", name: str | None = None, ledger: Ledger | None = None
     ) -> int:
-        load = LoadCard(name or f"load-{next(self.world.numbers)}", card_id, Money(minor, currency))
+        load = Load(name or f"load-{next(self.world.numbers)}", card_id, Money(minor, currency))
         return (await (ledger or self.ledger).submit(load)).seq
 
     async def post(

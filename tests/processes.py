@@ -30,7 +30,7 @@ from signed_ledger.cli.registering import registrar
 from signed_ledger.cli.wiring import entry_signers, opened_ledger
 from signed_ledger.config import Settings
 from signed_ledger.money import Money
-from signed_ledger.rules import LoadCard
+from signed_ledger.records import Load
 from signed_ledger.signing import encode_public_pem, write_private_key
 from tests.support import assert_audits
 
@@ -111,7 +111,7 @@ class Installation:
     def in_process(self) -> Settings:
         return Settings(database=self.database, keys=self.keys)
 
-    async def submit(self, *loads: LoadCard) -> None:
+    async def submit(self, *loads: Load) -> None:
         """Load cards in this process, where many commands would take long."""
         async with opened_ledger(self.in_process, entry_signers(self.in_process, Passphrases(None))) as ledger:
             for load in loads:
@@ -157,7 +157,7 @@ async def _furnish(empty: Installation) -> None:
     async with registrar(empty.in_process, Passphrases(None)) as changes:
         await changes.add("scheme", "acme", empty.scheme.public_key)
         await changes.add("operator", "olga", empty.operator.public_key)
-    await empty.submit(LoadCard("load-1", "card-1", Money(100_000_000, "EUR")))
+    await empty.submit(Load("load-1", "card-1", Money(100_000_000, "EUR")))
 
 
 def installed(folder: Path) -> Installation:

@@ -24,7 +24,6 @@ from signed_ledger.rules import (
     Authorised,
     Book,
     Command,
-    LoadCard,
     Present,
     apply,
     decide,
@@ -54,7 +53,7 @@ class Till:
         return bodies
 
     def load(self, amount: int, currency: str = "EUR") -> list[Body]:
-        return self.do(LoadCard("load-1", "c1", Money(amount, currency)))
+        return self.do(Load("load-1", "c1", Money(amount, currency)))
 
     def authorise(self, transaction_id: str, amount: int, currency: str = "EUR") -> Authorisation:
         money = Money(amount, currency)

@@ -15,8 +15,7 @@ from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import approve, approving_name
 from signed_ledger.ledger import Answer, Ledger, Limits, Webhook, create_ledger, found
 from signed_ledger.money import Money
-from signed_ledger.records import Evidence, HttpRequest, KeyChange, RegisteredKey
-from signed_ledger.rules import LoadCard
+from signed_ledger.records import Evidence, HttpRequest, KeyChange, Load, RegisteredKey
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.signing import SoftwareSigner, kid_of
 from signed_ledger.store import Store
@@ -118,7 +117,7 @@ class World:
     # --- money -----------------------------------------------------------------------------------------------------
 
     async def load(self, ledger: Ledger, card_id: str, amount: int, currency: str = "EUR") -> Answer:
-        return await ledger.submit(LoadCard(f"load-{next(self.numbers)}", card_id, Money(amount, currency)))
+        return await ledger.submit(Load(f"load-{next(self.numbers)}", card_id, Money(amount, currency)))
 
     def webhook(self, scheme: Party, kind: str, body: dict[str, Any] | bytes, webhook_id: str | None = None) -> Webhook:
         """A verified webhook as the api would hand it over."""

@@ -33,7 +33,6 @@ from signed_ledger.rules import (
     Authorised,
     Book,
     Command,
-    LoadCard,
     Present,
     apply,
     authorisation_opened,
@@ -124,7 +123,7 @@ class Replay:
 
     def _judge(self, opened: Opened, body: Transaction, touch: Touch | None) -> None:
         if isinstance(body, Load):
-            self._decide_again(opened, body, LoadCard(body.transaction_id, body.card_id, body.billing))
+            self._decide_again(opened, body, body)
             return
         self._check_webhook(opened, body)
         if isinstance(body, Authorisation):

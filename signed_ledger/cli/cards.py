@@ -16,7 +16,6 @@ from signed_ledger.encoding import encode_time, members_of
 from signed_ledger.errors import CardNotFound, Invalid, Malformed
 from signed_ledger.money import MINOR_DIGITS, Money, read_amount
 from signed_ledger.records import Load
-from signed_ledger.rules import LoadCard
 from signed_ledger.store import Balance, Moment
 
 AMOUNTS: Final = ("currency", "posted", "held", "available")
@@ -62,8 +61,7 @@ def add_commands(commands: Commands) -> None:
 
 def load_money(options: argparse.Namespace, settings: Settings) -> int:
     amount = _read_load(options.amount, options.currency, settings)
-    command = LoadCard(f"load-{secrets.token_hex(8)}", options.card_id, amount)
-    Load(*command)  # refuses a wrong card id before anything is opened
+    command = Load(f"load-{secrets.token_hex(8)}", options.card_id, amount)
     seq, after = asyncio.run(_load(options, settings, command))
     if options.json:
         load = {"transaction_id": command.transaction_id, "seq": seq, "card_id": command.card_id}
@@ -91,7 +89,7 @@ def _read_load(text: str, currency: str, settings: Settings) -> Money:
     return amount
 
 
-async def _load(options: argparse.Namespace, settings: Settings, command: LoadCard) -> tuple[int, Balance]:
+async def _load(options: argparse.Namespace, settings: Settings, command: Load) -> tuple[int, Balance]:
     signers = entry_signers(settings, passphrases_of(options, settings))
     async with opened_ledger(settings, signers) as ledger:
         seq = (await ledger.submit(command)).seq

@@ -157,7 +157,6 @@ def _work(service: Service, number: int, lifeline: Connection) -> int:
 
 async def _serve(service: Service) -> int:
     stop = _stop_on_signals(service.lifeline)
-    __import__("sys").setswitchinterval(0.0005)
     gc.freeze()  # what is made before the first request lives as long as the process: the collector need not look
     gc.set_threshold(GC_THRESHOLD)
     settings, metrics = service.settings, Metrics()

@@ -16,6 +16,7 @@ from signed_ledger.records import (
     Body,
     Evidence,
     KeyChange,
+    Load,
     State,
     Transaction,
 )
@@ -24,7 +25,6 @@ from signed_ledger.rules import (
     Authorised,
     Book,
     Command,
-    LoadCard,
     Present,
     accounts_for,
     apply,
@@ -133,7 +133,7 @@ class Group:
         return self.head.seq + 1
 
     def _command(self, submission: Submission) -> Command | None:
-        if isinstance(submission, LoadCard):
+        if isinstance(submission, Load):
             return submission
         if not isinstance(submission, Webhook):
             return None

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from signed_ledger.encoding import SchemeRequest
-from signed_ledger.records import AuthorisationKey, AuthorisationRequest, Evidence, KeyChange, Transaction
-from signed_ledger.rules import LoadCard
+from signed_ledger.errors import Refusal
+from signed_ledger.records import AuthorisationKey, AuthorisationRequest, Evidence, KeyChange, Load, Transaction
 
 
 class Webhook(NamedTuple):
@@ -40,7 +40,7 @@ class Look(NamedTuple):
     """Nothing to write: catch up with what other processes wrote."""
 
 
-Submission: TypeAlias = Webhook | LoadCard | KeyChange | Look
+Submission: TypeAlias = Webhook | Load | KeyChange | Look
 
 
 class Answer(NamedTuple):
@@ -55,7 +55,24 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A submission that waits for its answer. The writer alone resolves `future`; any number may wait for it."""
+    """A submission in the queue, and all who wait for its answer; one who went away has cancelled his future only."""
 
     submission: Submission
-    future: "asyncio.Future[Answer | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waiters: "list[asyncio.Future[Answer | None]]" = field(default_factory=list)
+
+    def wait(self) -> "asyncio.Future[Answer | None]":
+        """A future of the caller's own."""
+        waiter: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        return waiter
+
+    def resolve(self, outcome: Answer | Refusal | None) -> None:
+        """Tell everybody who still waits, once."""
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if isinstance(outcome, Refusal):
+                waiter.set_exception(outcome)
+            else:
+                waiter.set_result(outcome)
+        self.waiters.clear()

@@ -157,17 +157,14 @@ class Ledger:
             self._in_flight[submission.id] = pending
         self._queue.append(pending)
         self._work.set()
-        return await asyncio.shield(pending.future)
+        return await pending.wait()
 
     async def _wait_with(self, first: Pending, webhook: Submission) -> Answer | None:
         assert isinstance(webhook, Webhook)
         assert isinstance(first.submission, Webhook)
-        if (first.submission.type, first.submission.evidence.request.body) != (
-            webhook.type,
-            webhook.evidence.request.body,
-        ):
+        if not first.submission.is_same_as(webhook.type, webhook.evidence):
             raise reused(webhook)
-        answer = await asyncio.shield(first.future)
+        answer = await first.wait()
         return None if answer is None else answer._replace(replayed=True)
 
     # --- the writer ------------------------------------------------------------------------------------------------
@@ -251,20 +248,13 @@ class Ledger:
         self._queue.extendleft(reversed(deferred))
         self._metrics.group_size.observe(len(outcomes) - len(deferred))
         for pending, outcome in outcomes:
-            if isinstance(outcome, Deferred):
-                continue
-            self._forget(pending)
-            if pending.future.done():
-                continue
-            if isinstance(outcome, Refusal):
-                pending.future.set_exception(outcome)
-                pending.future.exception()  # the caller may have gone; that is no error
-            else:
-                pending.future.set_result(outcome)
+            if not isinstance(outcome, Deferred):
+                self._forget(pending)
                 self._tell(outcome)
+                pending.resolve(outcome)
 
-    def _tell(self, answer: Answer | None) -> None:
-        if answer is None:
+    def _tell(self, answer: Answer | Refusal | None) -> None:
+        if not isinstance(answer, Answer):
             return
         if answer.replayed:
             self._metrics.replays.inc()

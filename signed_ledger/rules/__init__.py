@@ -7,10 +7,10 @@ One module for each command; docs/CARD_RULES.md has the rules.
 from collections.abc import Callable
 from typing import Any, Final
 
-from signed_ledger.records import Body
+from signed_ledger.records import Body, Load
 from signed_ledger.rules.authorise import decide_authorise
 from signed_ledger.rules.book import Book, Effect, apply, authorisation_cleared, authorisation_opened
-from signed_ledger.rules.commands import Authorise, Authorised, Command, LoadCard, Present
+from signed_ledger.rules.commands import Authorise, Authorised, Command, Present
 from signed_ledger.rules.load import decide_load
 from signed_ledger.rules.posting import accounts_for, accounts_of, imbalances, legs_of, lines_of
 from signed_ledger.rules.present import decide_present
@@ -18,7 +18,7 @@ from signed_ledger.rules.present import decide_present
 _DECIDERS: Final[dict[type[Command], Callable[[Book, Any, int], list[Body]]]] = {
     Authorise: decide_authorise,
     Present: decide_present,
-    LoadCard: decide_load,
+    Load: decide_load,
 }
 
 
@@ -33,7 +33,6 @@ __all__ = [
     "Book",
     "Command",
     "Effect",
-    "LoadCard",
     "Present",
     "accounts_for",
     "accounts_of",

@@ -1,9 +1,8 @@
-"""What the ledger is asked to decide."""
+"""What the ledger is asked to decide. A load is asked for by the very body that records it."""
 
 from typing import NamedTuple, TypeAlias
 
-from signed_ledger.money import Money
-from signed_ledger.records import Authorisation, AuthorisationRequest, EntryRef, PresentmentRequest
+from signed_ledger.records import Authorisation, AuthorisationRequest, EntryRef, Load, PresentmentRequest
 
 
 class Authorise(NamedTuple):
@@ -30,12 +29,4 @@ class Present(NamedTuple):
     authorised: Authorised | None
 
 
-class LoadCard(NamedTuple):
-    """The Issuer puts money on a card."""
-
-    transaction_id: str
-    card_id: str
-    billing: Money
-
-
-Command: TypeAlias = Authorise | Present | LoadCard
+Command: TypeAlias = Authorise | Present | Load

@@ -19,7 +19,7 @@ from signed_ledger.records import (
     scheme,
 )
 from signed_ledger.rules.book import Book, apply
-from signed_ledger.rules.commands import Authorise, Command, LoadCard
+from signed_ledger.rules.commands import Authorise, Command
 
 
 class Leg(NamedTuple):
@@ -66,8 +66,8 @@ def accounts_for(book: Book, command: Command) -> list[AccountId]:
     """The accounts that deciding a command needs to know; a presentment's once its authorisation is in the book."""
     if isinstance(command, Authorise):
         return [AccountId(card(command.request.card_id), command.request.billing.currency)]
-    if isinstance(command, LoadCard):
-        return accounts_of(Load(*command))
+    if isinstance(command, Load):
+        return accounts_of(command)
     state = book.authorisations.get(AuthorisationKey(command.scheme, command.request.transaction_id))
     if state is None:
         return []

@@ -75,8 +75,9 @@ def read_private_key(path: Path, passphrase: Callable[[], bytes | None]) -> Soft
     """Read a PKCS#8 PEM file; raise `KeyFileRefused` if others may read it, or it holds no Ed25519 key."""
     pem = _read_closed_file(path)
     encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem
+    secret = passphrase() if encrypted else None
     try:
-        key = serialization.load_pem_private_key(pem, passphrase() if encrypted else None)
+        key = serialization.load_pem_private_key(pem, secret)
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         needed = "is encrypted: a passphrase is needed"
         wrong = needed if isinstance(error, TypeError) else "does not open with this passphrase"
