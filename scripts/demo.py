@@ -5,6 +5,7 @@ A purchase from authorisation to presentment, with balances and signed answers; 
 then one byte of a copy changed, and the proof naming the entry. Exit status 0 only if all went as told.
 """
 
+import argparse
 import http.client
 import json
 import os
@@ -250,6 +251,8 @@ def run(demo: Demo) -> None:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     try:
         run(find_demo(os.environ))
     except NotAsTold as error:

@@ -4,6 +4,7 @@
 PORT moves it from port 8080; DEMO_DIR keeps everything in another folder. `make demo` is the other side.
 """
 
+import argparse
 import asyncio
 import os
 import socket
@@ -148,6 +149,9 @@ def shown(path: Path) -> str:
 
 
 def run() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, epilog="Any other argument is handed on to serve.")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    _, handed_on = parser.parse_known_args()
     demo = find_demo(os.environ)
     refuse_taken_port(demo)
     os.environ.update(demo.environment)
@@ -157,7 +161,7 @@ def run() -> int:
         print("Making a ledger, its keys, a Scheme and a card for the demo.\n", flush=True)
     prepare(demo, settings)
     tell(demo)
-    return main(["serve", *sys.argv[1:]])
+    return main(["serve", *handed_on])
 
 
 if __name__ == "__main__":
