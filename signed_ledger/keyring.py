@@ -84,7 +84,8 @@ class Keyring:
             self._check_approvals(change, must=[], may=[new])
             return
         if change.whose != self.origin:
-            raise KeyChangeRefused(f"the {change.role} key is the ledger's: whose must be its origin", field="whose")
+            detail = f"the {change.role} key is the ledger's own: whose must be its origin"
+            raise KeyChangeRefused(detail, field="whose")
         old = ApprovingKey(new.name, self.current(change.role).public_key)
         self._check_approvals(change, must=[new, old], may=[])
 
