@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from signed_ledger.money import Money
-from signed_ledger.records import AccountId, EntryRef, JournalLine, Load, Opening
+from signed_ledger.records import AccountId, JournalLine, Load, Opening
 from signed_ledger.rules import Effect, lines_of
 from tests.cheating import Cheat, CheatingIssuer, Faults, authorised, encoded, eur, post, presented
 from tests.support import Sample, make_sample
 from tests.tampering import Copy, found
-from tests.world import authorisation, presentment
+from tests.world import authorisation
 
 CHEATS: list[Cheat] = []
 
@@ -201,95 +201,6 @@ def account_never_opened(issuer: CheatingIssuer) -> Faults:
     issuer.write(own)
     state = replace(issuer.state("card:c1"), account=card.account, posted=10_00, held=0)
     return {(seq, 8), (issuer.write(card, effect=Effect(state)), 11)}
-
-
-# --- presentments and repetitions ----------------------------------------------------------------------------------
-
-
-@cheat
-def presentment_twice(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "approved", 0)
-    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
-    post(issuer, body)
-    return {(seq, 10)}
-
-
-@cheat
-def presentment_of_a_declined_authorisation(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "without-funds", 0)
-    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def presentment_without_authorisation(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "never-seen", 0)
-    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def presentment_releasing_more(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "open", 25_00)
-    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-25_00)))
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def presentment_releasing_less(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "open", 3_00)
-    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-3_00)))
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def presentment_on_another_authorisation(issuer: CheatingIssuer) -> Faults:
-    other, _ = presented(issuer, "open-too", 5_00)
-    body, evidence = presented(issuer, "open", 5_00, builds_on=other.builds_on)
-    seq = issuer.write(body, evidence)
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def presentment_on_another_leaf(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "open", 5_00)
-    body = replace(body, builds_on=EntryRef(body.builds_on.seq, bytes(32)))
-    seq = issuer.write(body, evidence)
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def presentment_for_another_card(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "open", 5_00, card_id="c2")
-    seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-5_00)))
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def presentment_by_another_merchant(issuer: CheatingIssuer) -> Faults:
-    body, _ = presented(issuer, "open", 5_00)
-    asked = presentment("open", "5.00", merchant_name="Somebody Else")
-    seq = issuer.write(body, issuer.evidence("presentment", encoded(asked), "wh-new"))
-    post(issuer, body)
-    return {(seq, 9)}
-
-
-@cheat
-def webhook_twice(issuer: CheatingIssuer) -> Faults:
-    return {(issuer.write(*authorised(issuer, "1.00", webhook_id="wh-open")), 10)}
-
-
-@cheat
-def authorisation_twice(issuer: CheatingIssuer) -> Faults:
-    body, evidence = authorised(issuer, "1.00", name="open")
-    return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=1_00))), 10)}
 
 
 @pytest.mark.parametrize("attempt", CHEATS, ids=lambda attempt: attempt.__name__.replace("_", " "))

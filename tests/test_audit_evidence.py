@@ -158,6 +158,23 @@ def key_version_left_out(issuer: CheatingIssuer) -> Faults:
 
 
 @cheat
+def scheme_key_of_low_order(issuer: CheatingIssuer) -> Faults:
+    """Anyone could sign with it; not even the root's approval admits it."""
+    public_key = bytes([1]) + bytes(31)
+    change = KeyChange("add", "scheme", kid_of(public_key), public_key, "weak", 8)
+    approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", issuer.sample.world.root)])
+    return {(issuer.write(replace(change, approvals=approvals)), 2)}
+
+
+@cheat
+def key_registered_twice(issuer: CheatingIssuer) -> Faults:
+    public_key = issuer.sample.jcb.signer.public_key
+    change = KeyChange("add", "scheme", kid_of(public_key), public_key, "visa", 8)
+    approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", issuer.sample.world.root)])
+    return {(issuer.write(replace(change, approvals=approvals)), 2)}
+
+
+@cheat
 def signature_by_the_key_before(issuer: CheatingIssuer) -> Faults:
     issuer.signer = issuer.sample.world.entry
     return {(issuer.write(*authorised(issuer, "1.00")), 4)}

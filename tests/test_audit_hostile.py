@@ -160,6 +160,13 @@ def test_many_rows_without_a_seq_are_one_fault(copy: Copy) -> None:
     assert [fault.reason for fault in report.faults] == ["keys has 5000 rows whose seq is not an integer"]
 
 
+def test_very_many_rows_at_one_seq_are_one_fault(copy: Copy) -> None:
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT 5000)"
+    table = next(table for table in TABLES if table.name == "keys")
+    report = copy.report_after(*loosened(table), f"INSERT INTO keys {numbers} SELECT 5, 'key' FROM n")
+    assert found(report) == {(5, 11)}
+
+
 def test_an_index_that_says_something_else_than_its_table_is_told(copy: Copy) -> None:
     """The service finds a card's transactions by an index: one that leaves a row out hides it."""
     with copy.edited() as connection:

@@ -252,7 +252,7 @@ def test_a_key_entry_that_the_root_approved_counts_even_where_its_salt_is_edited
         assert found(copy.report_after(f"UPDATE parts SET body = x'{edited.hex()}' WHERE seq = {seq}")) == {(seq, 5)}
 
 
-def test_a_cut_tail_can_not_be_noticed_and_that_is_said(sample: Sample, copy: Copy) -> None:
+def test_a_cut_tail_or_yesterdays_copy_can_not_be_noticed_and_that_is_said(sample: Sample, copy: Copy) -> None:
     with copy.edited() as connection:
         for table in ("entries", "parts", "account_states", "authorisation_states", "webhooks", "transactions", "keys"):
             connection.execute(f"DELETE FROM {table} WHERE seq >= {sample.seqs['open']}")

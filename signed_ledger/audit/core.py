@@ -1,7 +1,7 @@
 """The audit without its I/O: positions in, faults out. Ed25519 is left to the caller, who may do it many at a time."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from signed_ledger.audit.derived import compare_rows, refuse_rows
 from signed_ledger.audit.opened import Check, Opened
@@ -11,11 +11,14 @@ from signed_ledger.audit.replay import Replay
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.trust import Trust
 
+AUTHORITIES_MAX: Final = 100
+
 
 class Audit:
     """Each position is opened (steps 1 to 7), its signatures verified elsewhere, then settled (8 to 11), in order.
 
     Opening may run ahead of settling: what is opened depends on the entries before it only through keys and chain.
+    `authorities` are the host names for which the Scheme's requests were signed.
     """
 
     def __init__(self, tally: Tally, trust: Trust | None, read_again: Callable[[int], tuple[Any, Any]]) -> None:
@@ -24,6 +27,7 @@ class Audit:
         self.replay = Replay(tally, read_again)
         self.first_time: int | None = None
         self.last_time: int | None = None
+        self.authorities: set[str] = set()
         self._tally = tally
 
     def open(self, position: Position) -> Opened:
@@ -38,6 +42,8 @@ class Audit:
             refuse_rows(opened.position, self._tally)
             return
         compare_rows(opened.position, self.replay.take(opened), self._tally)
+        if opened.request is not None and opened.evidence is not None and len(self.authorities) < AUTHORITIES_MAX:
+            self.authorities.add(opened.evidence.request.authority)
         if opened.entry is not None:
             self.last_time = opened.entry.time
             self.first_time = self.last_time if self.first_time is None else self.first_time

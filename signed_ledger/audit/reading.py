@@ -19,9 +19,20 @@ BUSY_TIMEOUT_MS: Final = 5_000
 CACHE_KIB: Final = 16_384
 STRUCTURE_FAULTS_MAX: Final = 100
 
+ROWS_KEPT_MAX: Final = 100
+"""Of one seq and table, where a genuine ledger has one row at most."""
 SQLITE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 """What a damaged file makes `sqlite3` raise; the second where the damage gets into the very error message."""
 _CAN_NOT_LOCK: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_OF_THE_MACHINE: Final = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+)
+"""Errors that say nothing of the ledger: no room for a sort, no memory."""
 _BYTES_MAX: Final = {"note": 4_096, "body": 65_535, "state": 65_535, "evidence": 65_535}
 
 
@@ -149,10 +160,11 @@ class _Stream:
         self._start()
 
     def take(self, seq: int) -> list[Row] | None:
-        """Give the rows at `seq`, which no row before the next one has."""
-        rows = []
+        """Give the rows at `seq`, the first `ROWS_KEPT_MAX` of them; ahead is then the next seq."""
+        rows: list[Row] = []
         while self.seq == seq:
-            rows.append(self._next)
+            if len(rows) < ROWS_KEPT_MAX:
+                rows.append(self._next)
             self._advance()
         return rows if self.is_readable else None
 
@@ -163,7 +175,7 @@ class _Stream:
         try:
             self._cursor.execute(_select(self._table))
         except SQLITE_ERRORS as error:
-            self._break_off(str(error))
+            self._break_off(error)
         else:
             self._advance()
 
@@ -171,17 +183,19 @@ class _Stream:
         try:
             row = next(self._cursor, None)
         except SQLITE_ERRORS as error:
-            self._break_off(str(error))
+            self._break_off(error)
             return
         if row is None:
             self.seq = None
         elif self.seq is not None and row[0] < self.seq:
-            self._break_off("its rows are not in order")
+            self._break_off(Invalid("seq", "is not in order"))
         else:
             self.seq, self._next = row[0], row[1:]
 
-    def _break_off(self, reason: str) -> None:
-        self._tally.fault(None, _step_of(self._table), f"{self._table.name} can not be read to its end: {reason}")
+    def _break_off(self, error: Exception) -> None:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_MACHINE:
+            raise Invalid(self._table.name, f"could not be read: {error}") from error
+        self._tally.fault(None, _step_of(self._table), f"{self._table.name} can not be read to its end: {error}")
         self.seq, self.is_readable = None, False
 
 
