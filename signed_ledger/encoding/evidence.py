@@ -54,8 +54,6 @@ def decode_evidence(data: bytes) -> Evidence:
         received=decode_time(fields.text("received"), "received"),
     )
     fields.done()
-    if not request.query.startswith("?"):
-        raise Invalid("query", 'does not start with "?", as that of every request does, an absent one too')
     if evidence.profile != "rfc9421":
         raise Invalid("profile", f"{evidence.profile!r} is not one that this version knows")
     return evidence
