@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -158,9 +159,8 @@ def ledger_folder(cache: Path, entries: int) -> Path:
     if not (kept / "ready").exists():
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
-        shown = lambda seq: print(f"\rmaking a ledger: {seq:,} of {entries:,} entries", end="", file=sys.stderr)  # noqa: E731
-        uvloop.run(make_ledger(kept, entries, shown))
-        print(file=sys.stderr)
+        with tqdm(total=entries, unit=" entries", desc="making a ledger", disable=None) as bar:
+            uvloop.run(make_ledger(kept, entries, lambda seq: bar.update(seq - bar.n)))
         (kept / "ready").touch()
     used = cache / "in-use"
     shutil.rmtree(used, ignore_errors=True)
