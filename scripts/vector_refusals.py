@@ -341,14 +341,14 @@ BODY_CASES: Final[dict[str, list[tuple[str, str, str | None]]]] = {
         ("a batch below zero", "batch", "-1"),
         ("a line that is true", "line", "true"),
         ("a negative zero", "amount", '"-0.00"'),
-        ("more than an account can hold", "amount", '"90071992547409.92"'),
+        ("more than an account can hold", "amount", '"92233720368547758.08"'),
         ("an account of no sort", "account", '"bank"'),
     ],
 }
 STATE_CASES: Final[list[tuple[str, str, str | None]]] = [
     ("held below zero", "held", '"-90.00"'),
     ("posted as a number", "posted", "20000"),
-    ("more than an account can hold", "posted", '"90071992547409.92"'),
+    ("more than an account can hold", "posted", '"92233720368547758.08"'),
     ("a negative zero", "held", '"-0.00"'),
     ("decimals that the currency has not", "currency", '"JPY"'),
     ("no owner", "owner", None),

@@ -30,8 +30,8 @@ MINOR_DIGITS: Final = {code: digits for digits, codes in _CODES_BY_DIGITS.items(
 WIRE_MINOR_MAX: Final = 10**15 - 1
 """The largest amount a caller may name, in minor units (API.md)."""
 
-BALANCE_MINOR_MAX: Final = 2**53 - 1
-"""The largest balance of an account, either way, in minor units: exact in every reader's number type."""
+BALANCE_MINOR_MAX: Final = 2**63 - 1
+"""The largest amount or balance, either way, in minor units: what the database holds in an integer."""
 
 _CANONICAL = {
     digits: re.compile(r"-?(?:0|[1-9][0-9]*)" + (rf"\.[0-9]{{{digits}}}" if digits else ""))
@@ -51,7 +51,7 @@ class Money:
         if self.currency not in MINOR_DIGITS:
             raise Invalid("currency", f"{self.currency!r} is not a currency of ISO 4217")
         if type(self.minor) is not int or abs(self.minor) > BALANCE_MINOR_MAX:
-            raise Invalid("amount", "is not a whole number of minor units within ±(2^53-1)")
+            raise Invalid("amount", "is not a whole number of minor units within ±(2^63-1)")
 
     def __str__(self) -> str:
         return f"{format_minor(self.minor, self.currency)} {self.currency}"
@@ -87,7 +87,7 @@ def parse_minor(text: object, currency: object, field: str = "amount") -> int:
     if minor == 0 and text[0] == "-":
         raise Invalid(field, "is a negative zero")
     if abs(minor) > BALANCE_MINOR_MAX:
-        raise Invalid(field, "is not within ±(2^53-1) minor units")
+        raise Invalid(field, "is not within ±(2^63-1) minor units")
     return minor
 
 

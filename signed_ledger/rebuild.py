@@ -19,7 +19,7 @@ from signed_ledger.merkle import leaf_hash
 from signed_ledger.records import ZERO_DIGEST, Entry, Parts
 from signed_ledger.rules import Book, apply
 from signed_ledger.sealing import open_part
-from signed_ledger.store import insert_rows, open_database, schema_statements
+from signed_ledger.store import insert_rows, is_busy, open_database, schema_statements
 from signed_ledger.tables import DERIVED_TABLES, Row, derived_rows
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -57,7 +57,7 @@ def rebuild(path: Path, progress: Progress | None = None) -> RebuildReport:
 
 
 def _told(path: Path, error: sqlite3.Error) -> Busy | Invalid:
-    if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_busy(error):
         return Busy("another process is writing to the ledger; nothing was changed")
     return Invalid(str(path), f"could not be rebuilt, nothing was changed: {error}")
 

@@ -111,8 +111,11 @@ def _read_object(body: bytes) -> dict[str, Any]:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise Invalid(_shown(next(name for name in names if names.count(name) > 1)), "is given twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise Invalid(_shown(name), "is given twice")
+            seen.add(name)
     for name, value in pairs:
         if not _is_unicode(name) or (isinstance(value, str) and not _is_unicode(value)):
             raise Invalid(_shown(name), "holds half of a surrogate pair")

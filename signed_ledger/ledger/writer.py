@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from signed_ledger.errors import Busy, Fault, InternalError, Overloaded, Refusal
+from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.following import Head, follow, read_keyring
 from signed_ledger.ledger.group import Deferred, Group, reused
@@ -164,7 +164,10 @@ class Ledger:
         assert isinstance(first.submission, Webhook)
         if not first.submission.is_same_as(webhook.type, webhook.evidence):
             raise reused(webhook)
-        answer = await first.wait()
+        try:
+            answer = await first.wait()
+        except KeyRevoked:  # of that one's key; ours may be its successor
+            return await self._enter(webhook)
         return None if answer is None else answer._replace(replayed=True)
 
     # --- the writer ------------------------------------------------------------------------------------------------
@@ -174,16 +177,12 @@ class Ledger:
             await self._work.wait()
             self._work.clear()
             while self._queue:
-                pendings = [
-                    self._queue.popleft() for _ in range(min(len(self._queue), self._limits.group_commands_max))
-                ]
-                self._metrics.queue_depth.set(len(self._queue))
+                pendings = self._take()
                 try:
                     await self._write(pendings)
                 except Busy:
-                    self._resolve(
-                        [(p, Overloaded("Another process is writing; nothing was decided.")) for p in pendings]
-                    )
+                    busy = Overloaded("Another process is writing; nothing was decided.")
+                    self._resolve([(pending, busy) for pending in pendings])
                 except Exception as error:  # own mistakes too: the state is unknown, nothing more may be written
                     self._fail(error, pendings)
                     return

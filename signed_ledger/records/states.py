@@ -24,7 +24,7 @@ class State:
         if self.held < 0:
             raise Invalid("held", f"{self.account.owner} would hold less than nothing in {self.account.currency}")
         if abs(self.posted) > BALANCE_MINOR_MAX or self.held > BALANCE_MINOR_MAX:
-            beyond = f"{self.account.owner} would stand beyond 2^53-1 minor units of {self.account.currency}"
+            beyond = f"{self.account.owner} would stand beyond 2^63-1 minor units of {self.account.currency}"
             raise Invalid("amount", beyond)
 
     @property

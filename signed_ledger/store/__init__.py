@@ -1,6 +1,6 @@
 """SQLite through aiosqlite: positions and bytes, no card business. Nothing here updates or deletes a row."""
 
-from signed_ledger.store.connection import create_database, insert_rows, open_database, schema_statements
+from signed_ledger.store.connection import create_database, insert_rows, is_busy, open_database, schema_statements
 from signed_ledger.store.reading import (
     AtSeq,
     AtTime,
@@ -46,6 +46,7 @@ __all__ = [
     "create_database",
     "derived_rows",
     "insert_rows",
+    "is_busy",
     "ledger_rows",
     "open_database",
     "schema_statements",

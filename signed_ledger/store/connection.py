@@ -35,9 +35,14 @@ class Connection(aiosqlite.Connection):
         try:
             return await call
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if is_busy(error):
                 raise Busy("another process is writing to the ledger") from error
             raise Fault(f"the ledger's database failed: {error}") from error
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process held the ledger: of SQLite's extended codes the low byte is the plain one."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 async def connect(path: Path, *, busy_timeout_ms: int, read_only: bool = False) -> Connection:
@@ -54,6 +59,7 @@ def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) 
         raise Invalid("database", f"{path} is not there; make a ledger with: signed-ledger init")
     mode = "ro" if read_only else "rw"
     connection: sqlite3.Connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, **_OPTIONS)
+    connection.text_factory = _decode_text
     try:
         if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise Invalid("database", f"{path} is not a ledger of this program")
@@ -67,6 +73,11 @@ def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) 
         connection.close()
         raise
     return connection
+
+
+def _decode_text(data: bytes) -> str:
+    """A hostile file may hold text that is not UTF-8: it must be found wrong, not stop the service."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def create_database(path: Path, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
