@@ -108,8 +108,8 @@ async def measure(server: Server, what: str, requests: Iterator[bytes], connecti
 class Work:
     """Signed requests made before the clock starts, so that the generator's signing does not count."""
 
-    def __init__(self, entries: int) -> None:
-        self.scheme = BenchScheme(entries)
+    def __init__(self, cards: int) -> None:
+        self.scheme = BenchScheme(cards)
         self._bodies = self.scheme.authorisations()
         self._authorised: list[str] = []
 
@@ -203,9 +203,9 @@ def bench_size(options: argparse.Namespace, entries: int, most_per_second: int) 
     port = free_port()
     serve = [sys.executable, "-m", "signed_ledger", "serve", "--workers", str(options.workers)]
     server = Server(serve, port, settings_of(folder, port))
-    yardsticks = uvloop.run(bench_yardsticks(server, Work(entries).authorisations(1_000), options.seconds))
+    yardsticks = uvloop.run(bench_yardsticks(server, Work(options.cards).authorisations(1_000), options.seconds))
     before = disk_bytes(folder)
-    rows = uvloop.run(bench_server(server, Work(entries), options.seconds, most_per_second))
+    rows = uvloop.run(bench_server(server, Work(options.cards), options.seconds, most_per_second))
     peak, start = server.peak_mib(), server.start_seconds
     server.stop()
     grown = (disk_bytes(folder) - before) / sum(len(row.load.latencies) for row in rows)
@@ -230,6 +230,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--entries", default="1000,1000000", help="ledger sizes, by commas (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement (default %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="server processes (default %(default)s)")
+    parser.add_argument("--cards", type=int, default=100, help="how many cards are in use (default %(default)s)")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where made ledgers are kept")
     return parser.parse_args()
 

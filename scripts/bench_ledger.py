@@ -39,10 +39,10 @@ def now() -> int:
 
 
 class BenchScheme:
-    """Signs webhooks for the cards of a ledger of `entries`; ids are random, as a Scheme's are, and always new."""
+    """Signs webhooks for the first `cards` of a ledger's; ids are random, as a Scheme's are, and always new."""
 
-    def __init__(self, entries: int) -> None:
-        self.cards = cards_of(entries)
+    def __init__(self, cards: int) -> None:
+        self.cards = cards
         self.signer = SoftwareSigner(SCHEME_SEED)
         self.kid = kid_of(self.signer.public_key)
 
@@ -126,7 +126,7 @@ async def _register(ledger: Ledger, root: SoftwareSigner) -> None:
 
 
 async def _fill(ledger: Ledger, entries: int, progress: Any) -> None:
-    scheme = BenchScheme(entries)
+    scheme = BenchScheme(cards_of(entries))
     bodies = scheme.authorisations()
     seq = 0
     while seq < entries - 1:

@@ -189,6 +189,20 @@ async def test_a_retired_key_is_refused_at_the_very_next_entry(world: World) -> 
     assert_audits(world.path)
 
 
+async def test_a_retry_by_the_successor_of_a_retired_key_is_not_refused_with_it(world: World) -> None:
+    async with opened(world) as ledger:
+        old = await funded(world, ledger)
+        new = await world.register(ledger, "scheme", "visa")
+        body = authorisation("t", "c1", "1.00")
+        asks = [world.webhook(party, "authorisation", body, "one-id") for party in (old, new)]
+        retire = world.key_change(ledger, "retire", "scheme", "visa", old.signer.public_key)
+        waits = [asyncio.create_task(ledger.submit(each)) for each in (retire, *asks)]
+        outcomes = await asyncio.gather(*waits, return_exceptions=True)
+        assert isinstance(outcomes[1], KeyRevoked)
+        assert reason_of(outcomes[2]) == "ok"
+    assert_audits(world.path)
+
+
 async def test_the_entry_key_is_replaced_between_two_entries(world: World) -> None:
     async with opened(world) as ledger:
         visa = await funded(world, ledger)
@@ -356,6 +370,17 @@ async def test_an_edited_row_about_an_authorisation_moves_no_money(world: World,
         edit(world.path, statement)
         with pytest.raises(IntegrityViolation):
             await ledger.submit(world.webhook(visa, "presentment", presentment("t", "40.00")))
+
+
+async def test_text_that_is_no_text_stops_one_transaction_and_not_the_service(world: World) -> None:
+    async with opened(world) as ledger:
+        visa = await funded(world, ledger)
+        for name in "tu":
+            await ledger.submit(world.webhook(visa, "authorisation", authorisation(name, "c1", "4.00")))
+        edit(world.path, "UPDATE authorisation_states SET card_id = CAST(x'ff' AS TEXT) WHERE transaction_id = 't'")
+        with pytest.raises(IntegrityViolation):
+            await ledger.submit(world.webhook(visa, "presentment", presentment("t", "4.00")))
+        assert reason_of(await ledger.submit(world.webhook(visa, "presentment", presentment("u", "4.00")))) == "ok"
 
 
 async def test_a_declined_authorisation_made_open_by_hand_moves_no_money(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from signed_ledger.errors import Busy, Invalid
 from signed_ledger.records import AccountId, AuthorisationKey
-from signed_ledger.store import TABLES, Store, Table, Wanted, create_database, open_database, writing
+from signed_ledger.store import TABLES, Store, Table, Wanted, create_database, is_busy, open_database, writing
 from tests.support import assert_audits
 from tests.world import World, authorisation, opened, presentment
 
@@ -96,6 +96,14 @@ async def test_a_second_writer_waits_and_is_then_told_that_the_ledger_is_busy(pa
     await first.close()
     await second.close()
     assert_audits(path)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY, sqlite3.SQLITE_LOCKED])
+def test_every_kind_of_busy_is_told_as_busy(code: int) -> None:
+    error = sqlite3.OperationalError()
+    error.sqlite_errorcode = code
+    assert is_busy(error)
+    assert not is_busy(sqlite3.OperationalError())
 
 
 def test_a_new_ledger_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
