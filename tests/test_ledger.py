@@ -21,7 +21,7 @@ from signed_ledger.errors import (
     TransactionExists,
     WebhookIdReused,
 )
-from signed_ledger.ledger import Ledger, Webhook
+from signed_ledger.ledger import Ledger, Submission, Webhook
 from signed_ledger.records import Authorisation
 from signed_ledger.store import DERIVED_TABLES, LEDGER_TABLES
 from tests.support import assert_audits
@@ -196,7 +196,8 @@ async def test_a_retry_by_the_successor_of_a_retired_key_is_not_refused_with_it(
         body = authorisation("t", "c1", "1.00")
         asks = [world.webhook(party, "authorisation", body, "one-id") for party in (old, new)]
         retire = world.key_change(ledger, "retire", "scheme", "visa", old.signer.public_key)
-        waits = [asyncio.create_task(ledger.submit(each)) for each in (retire, *asks)]
+        submissions: list[Submission] = [retire, *asks]
+        waits = [asyncio.create_task(ledger.submit(submission)) for submission in submissions]
         outcomes = await asyncio.gather(*waits, return_exceptions=True)
         assert isinstance(outcomes[1], KeyRevoked)
         assert reason_of(outcomes[2]) == "ok"
