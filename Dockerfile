@@ -31,6 +31,6 @@ VOLUME /data
 EXPOSE 8080
 # SIGTERM is the service's own: it stops taking, finishes its queue and closes. Give it time: docker run --stop-timeout 40.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['SIGNED_LEDGER_PORT']}/healthz\", timeout=2)"]
+    CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['SIGNED_LEDGER_PORT']), timeout=2); c.request('GET', '/healthz'); assert c.getresponse().status == 200"]
 ENTRYPOINT ["signed-ledger"]
 CMD ["serve"]

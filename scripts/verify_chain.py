@@ -10,7 +10,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from signed_ledger.audit import run_verify
+try:
+    from signed_ledger.audit import run_verify
+except ImportError as error:
+    print(f"verify_chain.py: {error}; it needs the packages cryptography, PyNaCl, orjson and tqdm", file=sys.stderr)
+    sys.exit(2)
 
 
 def make_parser() -> argparse.ArgumentParser:

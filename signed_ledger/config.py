@@ -9,7 +9,9 @@ from typing import Any, Final
 from signed_ledger.errors import Invalid
 
 PREFIX: Final = "SIGNED_LEDGER_"
-_HOST = re.compile(r"[A-Za-z0-9.:_-]+")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_AUTHORITY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
 
 
 def _setting(default: Any, read: Callable[[str], Any], about: str, shown: str | None = None) -> Any:
@@ -52,7 +54,7 @@ def _path_or_none(text: str) -> Path | None:
 
 def _authorities(text: str) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
-    if not names or not all(_HOST.fullmatch(name.strip("[]")) or name.startswith("[") for name in names):
+    if not names or not all(_AUTHORITY.fullmatch(name) for name in names):
         raise ValueError("must be host names, with their port where it is not the default one, separated by commas")
     return names
 
@@ -104,7 +106,9 @@ class Settings:
         if self.authorities:
             return frozenset(self.authorities)
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return frozenset({f"localhost:{self.port}", f"127.0.0.1:{self.port}", f"{host}:{self.port}".lower()})
+        names = {"localhost", "127.0.0.1", host.lower()}
+        bare = names if self.port == 80 else set()  # a client leaves the default port of http out
+        return frozenset({f"{name}:{self.port}" for name in names} | bare)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -146,5 +146,5 @@ class InternalError(Refusal):
 
 
 class Overloaded(Refusal):
-    code, status, title = "overloaded", 503, "The queue is full; nothing was decided"
+    code, status, title = "overloaded", 503, "The service can not take this now; nothing was decided"
     retryable = True

@@ -64,7 +64,10 @@ def read_trust(path: Path) -> Trust:
         raise Invalid(str(path), f"can not be read: {error.strerror}") from None
     if len(data) > TRUST_BYTES_MAX:
         raise Invalid(str(path), f"is longer than {TRUST_BYTES_MAX} bytes")
-    return decode_trust(data)
+    try:
+        return decode_trust(data)
+    except Invalid as error:
+        raise Invalid(str(path), f"is no trust file: {error}") from None
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

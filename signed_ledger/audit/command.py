@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -29,6 +30,7 @@ def run_verify(
         trust = None if trust_path is None else read_trust(trust_path)
         with _progress_on(err) as progress:
             report = audit_file(path, trust=trust, jobs=jobs, progress=progress)
+            report = replace(report, trust=None if trust_path is None else str(trust_path))
     except (Invalid, OSError, sqlite3.Error, BrokenProcessPool) as error:
         err.write(f"could not be verified: {error}\n")
         return NOT_ASKED

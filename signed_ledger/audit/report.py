@@ -55,6 +55,7 @@ class Report:
     faults: tuple[Finding, ...]
     not_known: tuple[str, ...]
     seconds: float
+    trust: str | None = None  # the trust file's path
 
     @property
     def ok(self) -> bool:
@@ -68,6 +69,7 @@ class Report:
         """The machine's form; amounts as in the records, times as in entries."""
         return {
             "ledger": self.ledger,
+            "trust": self.trust,
             "ok": self.ok,
             "origin": self.origin,
             "entries": self.entries,

@@ -21,6 +21,7 @@ def summary_of(report: Report, *, show_all: bool = False) -> str:
 
 def _facts(report: Report) -> list[str]:
     facts = [("ledger", report.ledger), ("origin", report.origin or "not known")]
+    facts.append(("trust", report.trust or "the genesis's own word"))
     counts = f"{report.entries:,}, {report.transactions:,} transactions, {report.batches:,} batches"
     facts.append(("entries", counts))
     if report.first_time is not None and report.last_time is not None:

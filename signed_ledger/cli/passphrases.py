@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -75,7 +76,12 @@ def ask_new_passphrase() -> bytes:
 
 
 def _ask(prompt: str) -> bytes:
-    text = getpass.getpass(prompt)
+    # The loop's own handler would wait for a task to end that never asks; at a prompt Ctrl-C means now.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        text = getpass.getpass(prompt)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     if not text:
         raise PassphraseRefused("passphrase", "is empty")
     return text.encode()

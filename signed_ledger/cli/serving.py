@@ -210,5 +210,5 @@ async def _keep_looking(ledger: Ledger) -> None:
 
 
 def _not_listening(error: OSError) -> Invalid:
-    variables = f"{variable_of('port')} and {variable_of('admin_port')}"
+    variables = ", ".join(variable_of(name) for name in ("host", "port", "admin_host", "admin_port"))
     return Invalid("can not listen", f"{error.strerror or error}; see {variables}")

@@ -55,7 +55,9 @@ async def connect(path: Path, *, busy_timeout_ms: int, read_only: bool = False) 
 
 def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) -> sqlite3.Connection:
     """Open an existing ledger for use on any one thread at a time; see `connect`."""
-    if not path.is_file():
+    if path.exists() and not path.is_file():
+        raise Invalid("database", f"{path} is not a file")
+    if not path.exists():
         raise Invalid("database", f"{path} is not there; make a ledger with: signed-ledger init")
     mode = "ro" if read_only else "rw"
     connection: sqlite3.Connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, **_OPTIONS)
