@@ -108,6 +108,7 @@ def test_the_first_faults_are_shown_or_all(copy: Copy) -> None:
 
 SHAPE: dict[str, Any] = {
     "ledger": str,
+    "trust": (str, type(None)),
     "ok": bool,
     "origin": str,
     "entries": int,
