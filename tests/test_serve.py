@@ -212,6 +212,7 @@ async def test_commands_work_on_a_ledger_that_is_being_served(installation: Inst
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_ledger_that_is_rewritten_under_it_is_a_fault(installation: Installation, workers: int) -> None:
     with installation.serve("--workers", workers) as server:
+        wait_until(lambda: server.log.count('"serving"') == workers)  # else one refuses to start, which is no fault
         assert send(server.url, installation.scheme, "/authorisation", "a-1", authorisation("t-1")).status == 201
         edit(installation, "entries", f"note = CAST(note || 'x' AS BLOB) WHERE seq = {head(installation)}")
         assert server.wait() == 70

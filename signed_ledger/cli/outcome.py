@@ -20,11 +20,13 @@ INTERRUPTED: Final = 130
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Run a command. A cause outside this program is told in a sentence; an own mistake keeps its traceback.
-
-    Logs are off, unless the command turns them on: whoever asked is told by the answer.
-    """
+    """Run a command as `told_status` does. Logs are off, unless it turns them on: whoever asked is told by the answer."""
     structlog.configure(processors=[_drop])
+    return told_status(command)
+
+
+def told_status(command: Callable[[], int]) -> int:
+    """Run something. A cause outside this program is told in a sentence; an own mistake keeps its traceback."""
     try:
         status = command()
         sys.stdout.flush()

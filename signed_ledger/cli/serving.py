@@ -17,7 +17,7 @@ import structlog
 from signed_ledger import __version__
 from signed_ledger.api import make_admin_app, make_app, run_server
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
-from signed_ledger.cli.outcome import DONE, FAULT
+from signed_ledger.cli.outcome import DONE, FAULT, told_status
 from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.wiring import clock, entry_signers, opened_ledger, passphrases_of, trust_file
 from signed_ledger.cli.workers import STOPS, supervise
@@ -152,7 +152,7 @@ def _work(service: Service, number: int, lifeline: Connection) -> int:
     structlog.contextvars.bind_contextvars(worker=number)
     admin_port = service.settings.admin_port + number if service.settings.admin_port else 0
     settings = replace(service.settings, admin_port=admin_port)
-    return _run(_serve(replace(service, settings=settings, lifeline=lifeline)))
+    return told_status(lambda: _run(_serve(replace(service, settings=settings, lifeline=lifeline))))
 
 
 async def _serve(service: Service) -> int:
