@@ -20,7 +20,7 @@ INTERRUPTED: Final = 130
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Run a command as `told_status` does; logs are off unless it turns them on: whoever asked is told by the answer."""
+    """Run a command as `told_status` does; logs are off unless it turns them on: who asked is told by the answer."""
     structlog.configure(processors=[_drop])
     return told_status(command)
 
