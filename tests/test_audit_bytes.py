@@ -1,6 +1,5 @@
 """Every byte of every entry and part, and every value of every derived row, changed one at a time: caught each time."""
 
-import asyncio
 import os
 import pickle
 from pathlib import Path
@@ -12,16 +11,11 @@ from signed_ledger.audit.reading import LedgerFile, Position
 from signed_ledger.audit.steps import Tally
 from signed_ledger.signing import verify
 from signed_ledger.tables import DERIVED_TABLES, Row, Table
-from tests.support import Sample, make_sample
+from tests.support import Sample
 from tests.tampering import Copy, found
 
 SOAK = bool(os.environ.get("AUDIT_SOAK"))
 """Asks for hours of it: every byte through the file, every other value of some."""
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
 
 
 @pytest.fixture(scope="module")

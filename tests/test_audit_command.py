@@ -1,6 +1,5 @@
 """`verify` at the shell: exit status, text, JSON, progress; and the script, which needs nothing of the service."""
 
-import asyncio
 import io
 import json
 import re
@@ -14,21 +13,11 @@ import pytest
 from signed_ledger.audit import Report, audit_file, run_verify
 from signed_ledger.errors import Invalid
 from signed_ledger.trust import encode_trust
-from tests.support import Sample, make_sample
+from tests.support import Sample
 from tests.tampering import Copy, found
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "verify_chain.py"
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
-
-
-@pytest.fixture(scope="module")
-def made(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """An Issuer who holds the entry key can sign anything; the audit finds what its own rules would not have given."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,7 @@ from signed_ledger.money import Money
 from signed_ledger.records import AccountId, JournalLine, Load, Opening
 from signed_ledger.rules import Effect, lines_of
 from tests.cheating import Cheat, CheatingIssuer, Faults, authorised, encoded, eur, post, presented
-from tests.support import Sample, make_sample
+from tests.support import Sample
 from tests.tampering import Copy, found
 from tests.world import authorisation
 
@@ -20,11 +19,6 @@ def cheat(attempt: Cheat) -> Cheat:
     """Each gives where the audit must find it: all of (seq, step), and nothing else."""
     CHEATS.append(attempt)
     return attempt
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """An Issuer who holds the entry key can not sign for the Scheme, for the root, or for the time gone by."""
 
-import asyncio
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from signed_ledger.records import Body, Entry, EntryRef, KeyChange, Load, PartDi
 from signed_ledger.sealing import Sealed
 from signed_ledger.signing import SoftwareSigner, kid_of, note_key_id
 from tests.cheating import Cheat, CheatingIssuer, Faults, authorised, encoded, eur, post
-from tests.support import Sample, make_sample
+from tests.support import Sample
 from tests.tampering import Copy, found
 from tests.world import ORIGIN, Party, authorisation
 
@@ -26,11 +25,6 @@ def cheat(attempt: Cheat) -> Cheat:
     """Each gives where the audit must find it: all of (seq, step), and nothing else."""
     CHEATS.append(attempt)
     return attempt
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
 
 
 @pytest.fixture(scope="module")

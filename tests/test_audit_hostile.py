@@ -1,6 +1,5 @@
 """Files made to break the auditor's program: each is a fault with a reason, or said to be no ledger; none a crash."""
 
-import asyncio
 import os
 import random
 import sqlite3
@@ -12,18 +11,7 @@ import pytest
 from signed_ledger.audit import audit_file
 from signed_ledger.errors import Invalid
 from signed_ledger.tables import TABLES, Table
-from tests.support import Sample, make_sample
 from tests.tampering import Copy, found
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
-
-
-@pytest.fixture(scope="module")
-def made(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
 
 
 @pytest.fixture

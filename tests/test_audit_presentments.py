@@ -1,6 +1,5 @@
 """An Issuer who holds the entry key can present what was never authorised, or twice; the audit finds it."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from signed_ledger.records import EntryRef
 from signed_ledger.rules import Effect
 from tests.cheating import Cheat, CheatingIssuer, Faults, authorised, encoded, post, presented
-from tests.support import Sample, make_sample
+from tests.support import Sample
 from tests.tampering import Copy, found
 from tests.world import presentment
 
@@ -19,11 +18,6 @@ def cheat(attempt: Cheat) -> Cheat:
     """Each gives where the audit must find it: all of (seq, step), and nothing else."""
     CHEATS.append(attempt)
     return attempt
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
 
 
 @pytest.fixture(scope="module")

@@ -18,16 +18,6 @@ ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "verify_chain.py"
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
-
-
-@pytest.fixture(scope="module")
-def made(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
-
-
 @pytest.fixture
 def copy(made: Copy) -> Copy:
     made.restore()

@@ -1,6 +1,5 @@
 """An attacker who owns the disk but no key that is valid: rows dropped, swapped, repeated, inserted, chains rebuilt."""
 
-import asyncio
 import hashlib
 import os
 from dataclasses import replace
@@ -11,18 +10,8 @@ import pytest
 from signed_ledger.encoding import decode_entry, encode_entry_note, encode_entry_text
 from signed_ledger.records import PartDigest
 from signed_ledger.signing import SoftwareSigner
-from tests.support import Sample, make_sample
+from tests.support import Sample
 from tests.tampering import Copy, found, rechain
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return asyncio.run(make_sample(tmp_path_factory.mktemp("sample")))
-
-
-@pytest.fixture(scope="module")
-def made(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
 
 
 @pytest.fixture
