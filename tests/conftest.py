@@ -16,3 +16,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 @pytest.fixture(scope="module")
 def made(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
+
+
+@pytest.fixture
+def copy(made: Copy) -> Copy:
+    made.restore()
+    return made

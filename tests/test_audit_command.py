@@ -21,12 +21,6 @@ SCRIPT = ROOT / "scripts" / "verify_chain.py"
 
 
 @pytest.fixture
-def copy(made: Copy) -> Copy:
-    made.restore()
-    return made
-
-
-@pytest.fixture
 def trust_path(sample: Sample, tmp_path: Path) -> Path:
     path = tmp_path / "trust.json"
     path.write_bytes(encode_trust(sample.trust))

@@ -14,12 +14,6 @@ from signed_ledger.tables import TABLES, Table
 from tests.tampering import Copy, found
 
 
-@pytest.fixture
-def copy(made: Copy) -> Copy:
-    made.restore()
-    return made
-
-
 def step_of(table: Table) -> int:
     return 3 if table.name in ("entries", "parts") else 11
 

@@ -19,12 +19,6 @@ SCRIPT = ROOT / "scripts" / "verify_chain.py"
 
 
 @pytest.fixture
-def copy(made: Copy) -> Copy:
-    made.restore()
-    return made
-
-
-@pytest.fixture
 def faulty(copy: Copy) -> Copy:
     """Faults in many places, of many steps."""
     with copy.edited() as connection:

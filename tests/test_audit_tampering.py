@@ -15,12 +15,6 @@ from tests.tampering import Copy, found, rechain
 
 
 @pytest.fixture
-def copy(made: Copy) -> Copy:
-    made.restore()
-    return made
-
-
-@pytest.fixture
 def last(copy: Copy) -> int:
     with copy.edited() as connection:
         seq: int = connection.execute("SELECT max(seq) FROM entries").fetchone()[0]
