@@ -37,6 +37,8 @@ class Refusal(SignedLedgerError):
     status: ClassVar[int]
     title: ClassVar[str]
     retryable: ClassVar[bool] = False
+    response_code: ClassVar[str] = "05"
+    """What ISO 8583 calls it (DE 39): docs/API.md has the table."""
 
     def __init__(self, detail: str, *, field: str | None = None) -> None:
         super().__init__(detail)
@@ -67,30 +69,37 @@ class RequestTimeout(Refusal):
 
 class SignatureMissing(Refusal):
     code, status, title = "signature_missing", 401, "The request carries no signature for this ledger"
+    response_code = "63"
 
 
 class SignatureInvalid(Refusal):
     code, status, title = "signature_invalid", 401, "The signature is malformed, incomplete or does not verify"
+    response_code = "63"
 
 
 class KeyUnknown(Refusal):
     code, status, title = "key_unknown", 401, "No key of this kid is registered for this use"
+    response_code = "63"
 
 
 class KeyRevoked(Refusal):
     code, status, title = "key_revoked", 401, "The key is no longer valid"
+    response_code = "63"
 
 
 class SignatureExpired(Refusal):
     code, status, title = "signature_expired", 401, "The signature is not fresh"
+    response_code = "63"
 
 
 class AuthorityUnknown(Refusal):
     code, status, title = "authority_unknown", 401, "The signature is for another host"
+    response_code = "63"
 
 
 class RoleNotAllowed(Refusal):
     code, status, title = "role_not_allowed", 403, "The key's role does not allow this"
+    response_code = "57"
 
 
 class Malformed(Refusal):
@@ -99,27 +108,32 @@ class Malformed(Refusal):
 
 class WebhookIdReused(Refusal):
     code, status, title = "webhook_id_reused", 409, "This webhook id came before with another body"
+    response_code = "94"
 
 
 class TransactionExists(Refusal):
     code, status, title = "transaction_exists", 409, "This transaction was already authorised"
+    response_code = "94"
 
 
 class AuthorisationNotFound(Refusal):
     """Retryable: a presentment may overtake its authorisation on the way."""
 
     code, status, title = "authorisation_not_found", 404, "No authorisation has this transaction id"
+    response_code = "84"
     retryable = True
 
 
 class StateConflict(Refusal):
     code, status, title = "state_conflict", 409, "The transaction no longer admits this"
+    response_code = "84"
 
 
 class CardNotFound(Refusal):
-    """For readers only: an authorisation for an unknown card is a recorded decline, not a refusal."""
+    """To readers, and to what names no authorisation: one for an unknown card is a recorded decline, not a refusal."""
 
     code, status, title = "card_not_found", 404, "The card has no account here"
+    response_code = "14"
 
 
 class TransactionNotFound(Refusal):
@@ -138,13 +152,16 @@ class KeyChangeRefused(Refusal):
 
 class IntegrityViolation(Refusal):
     code, status, title = "integrity_violation", 500, "What is stored does not verify; no money was moved"
+    response_code = "96"
 
 
 class InternalError(Refusal):
     code, status, title = "internal_error", 500, "The service failed; whether this was recorded is unknown"
+    response_code = "96"
     retryable = True
 
 
 class Overloaded(Refusal):
     code, status, title = "overloaded", 503, "The service can not take this now; nothing was decided"
+    response_code = "91"
     retryable = True

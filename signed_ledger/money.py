@@ -27,6 +27,22 @@ _CODES_BY_DIGITS: Final = {
 }
 MINOR_DIGITS: Final = {code: digits for digits, codes in _CODES_BY_DIGITS.items() for code in codes.split()}
 
+_NUMBERS: Final = (
+    "AED784 AFN971 ALL008 AMD051 AOA973 ARS032 AUD036 AWG533 AZN944 BAM977 BBD052 BDT050 BHD048 BIF108 BMD060 BND096 "
+    "BOB068 BOV984 BRL986 BSD044 BTN064 BWP072 BYN933 BZD084 CAD124 CDF976 CHE947 CHF756 CHW948 CLF990 CLP152 CNY156 "
+    "COP170 COU970 CRC188 CUP192 CVE132 CZK203 DJF262 DKK208 DOP214 DZD012 EGP818 ERN232 ETB230 EUR978 FJD242 FKP238 "
+    "GBP826 GEL981 GHS936 GIP292 GMD270 GNF324 GTQ320 GYD328 HKD344 HNL340 HTG332 HUF348 IDR360 ILS376 INR356 IQD368 "
+    "IRR364 ISK352 JMD388 JOD400 JPY392 KES404 KGS417 KHR116 KMF174 KPW408 KRW410 KWD414 KYD136 KZT398 LAK418 LBP422 "
+    "LKR144 LRD430 LSL426 LYD434 MAD504 MDL498 MGA969 MKD807 MMK104 MNT496 MOP446 MRU929 MUR480 MVR462 MWK454 MXN484 "
+    "MXV979 MYR458 MZN943 NAD516 NGN566 NIO558 NOK578 NPR524 NZD554 OMR512 PAB590 PEN604 PGK598 PHP608 PKR586 PLN985 "
+    "PYG600 QAR634 RON946 RSD941 RUB643 RWF646 SAR682 SBD090 SCR690 SDG938 SEK752 SGD702 SHP654 SLE925 SOS706 SRD968 "
+    "SSP728 STN930 SVC222 SYP760 SZL748 THB764 TJS972 TMT934 TND788 TOP776 TRY949 TTD780 TWD901 TZS834 UAH980 UGX800 "
+    "USD840 USN997 UYI940 UYU858 UYW927 UZS860 VED926 VES928 VND704 VUV548 WST882 XAD396 XAF950 XCD951 XCG532 XOF952 "
+    "XPF953 YER886 ZAR710 ZMW967 ZWG924 "
+)
+CURRENCY_NUMBERS: Final = {pair[:3]: pair[3:] for pair in _NUMBERS.split()}
+"""ISO 4217's three digits of each currency, as ISO 8583 sends them (DE 49 to 51)."""
+
 WIRE_MINOR_MAX: Final = 10**15 - 1
 """The largest amount a caller may name, in minor units (API.md)."""
 
@@ -37,6 +53,9 @@ _CANONICAL = {
     digits: re.compile(r"-?(?:0|[1-9][0-9]*)" + (rf"\.[0-9]{{{digits}}}" if digits else ""))
     for digits in _CODES_BY_DIGITS
 }
+FEE_DIGITS: Final = 6
+"""How many decimals a fee has beyond its currency's."""
+_MICROS: Final = 10**FEE_DIGITS
 _WIRE_TEXT = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 
 
@@ -60,6 +79,51 @@ class Money:
     def amount(self) -> str:
         """The amount in the records' form, without the currency: `12.30`."""
         return format_minor(self.minor, self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """An exact amount below the minor unit: `micros` millionths of a minor unit of `currency`."""
+
+    micros: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        Money(self.micros // _MICROS, self.currency)
+        if type(self.micros) is not int:
+            raise Invalid("fee", "is not a whole number of millionths of a minor unit")
+
+    @property
+    def amount(self) -> str:
+        """The one decimal string of this fee, with six decimals more than its currency has: `0.01235000` EUR."""
+        scale = 10 ** (MINOR_DIGITS[self.currency] + FEE_DIGITS)
+        whole, rest = divmod(abs(self.micros), scale)
+        return f"{'-' if self.micros < 0 else ''}{whole}.{str(scale + rest)[1:]}"
+
+    @classmethod
+    def of(cls, minor: int, currency: str) -> "Fee":
+        """A whole number of minor units as a fee."""
+        return cls(minor * _MICROS, currency)
+
+    @property
+    def floored(self) -> int:
+        """The whole minor units in it, rounded down."""
+        return self.micros // _MICROS
+
+
+def parse_fee(text: object, currency: str, field: str) -> Fee:
+    """Read the records' form of a fee, the inverse of `Fee.amount`; raise `Invalid` for any other."""
+    digits = MINOR_DIGITS[currency] + FEE_DIGITS
+    if (
+        not isinstance(text, str)
+        or not re.fullmatch(rf"-?(?:0|[1-9][0-9]*)\.[0-9]{{{digits}}}", text)
+        or len(text) > 32
+    ):
+        raise Invalid(field, f"is not a fee with exactly {digits} decimals")
+    fee = Fee(int(text.replace(".", "")), currency)
+    if fee.amount != text:
+        raise Invalid(field, "is a negative zero")
+    return fee
 
 
 def format_minor(minor: int, currency: str) -> str:
@@ -97,20 +161,33 @@ def read_amount(value: object, currency: str, field: str) -> Money:
     Gives `Money` of 0 up to 10^15 - 1 minor units. Raises `Invalid` naming `field` for a negative amount, one with more
     fraction digits than the currency has, one too large, or anything that is not a number.
     """
-    digits = MINOR_DIGITS[currency]
+    return Money(_scaled(value, currency, field, 0), currency)
+
+
+def read_fee(value: object, currency: str, field: str) -> Fee:
+    """Read a fee that a caller sent, as `read_amount` does, but with up to six decimals more, and from text only."""
+    if not isinstance(value, str):
+        raise Invalid(field, 'must be a decimal string such as "0.0125"')
+    return Fee(_scaled(value, currency, field, FEE_DIGITS), currency)
+
+
+def _scaled(value: object, currency: str, field: str, more_digits: int) -> int:
+    """The amount as a whole number of 10^-more_digits minor units."""
+    digits = MINOR_DIGITS[currency] + more_digits
     number = _exact(value, field)
     if number.is_signed():
         raise Invalid(field, "must not be negative")
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
     if exponent < -digits:
-        raise Invalid(field, f"has more fraction digits than the {digits} of {currency}")
-    if number and number.adjusted() + digits > 15:  # before scaling: 1e999999999 must cost nothing
+        what = f"the {digits} of {currency}" if not more_digits else f"the {digits} of a fee in {currency}"
+        raise Invalid(field, f"has more fraction digits than {what}")
+    if number and number.adjusted() + digits > 15 + more_digits:  # before scaling: 1e999999999 must cost nothing
         raise Invalid(field, "must be less than 10^15 minor units")
-    minor = int(number.scaleb(digits))
-    if minor > WIRE_MINOR_MAX:
+    scaled = int(number.scaleb(digits))
+    if scaled >= (WIRE_MINOR_MAX + 1) * 10**more_digits:
         raise Invalid(field, "must be less than 10^15 minor units")
-    return Money(minor, currency)
+    return scaled
 
 
 def _exact(value: object, field: str) -> Decimal:

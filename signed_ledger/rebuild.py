@@ -19,7 +19,7 @@ from signed_ledger.merkle import leaf_hash
 from signed_ledger.records import ZERO_DIGEST, Entry, Parts
 from signed_ledger.rules import Book, apply
 from signed_ledger.sealing import open_part
-from signed_ledger.store import insert_rows, is_busy, open_database, schema_statements
+from signed_ledger.store import SCHEMA_VERSION, insert_rows, is_busy, open_database, schema_statements
 from signed_ledger.tables import DERIVED_TABLES, Row, derived_rows
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -45,7 +45,9 @@ def rebuild(path: Path, progress: Progress | None = None) -> RebuildReport:
     where another process kept the write lock; then nothing was changed.
     """
     started = time.perf_counter()
-    with closing(open_database(path, busy_timeout_ms=BUSY_TIMEOUT_MS)) as connection:  # closed, it rolls back
+    with closing(
+        open_database(path, busy_timeout_ms=BUSY_TIMEOUT_MS, any_schema=True)
+    ) as connection:  # closed, it rolls back
         try:
             connection.execute("BEGIN IMMEDIATE")
             _make_tables(connection)
@@ -63,11 +65,12 @@ def _told(path: Path, error: sqlite3.Error) -> Busy | Invalid:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    """Indexes and triggers go and come with their tables."""
+    """Indexes and triggers go and come with their tables; those of an earlier version are replaced."""
     for table in DERIVED_TABLES:
         connection.execute(f"DROP TABLE IF EXISTS {table.name}")
     for statement in schema_statements(DERIVED_TABLES):
         connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _fill(connection: sqlite3.Connection, progress: Progress | None) -> Counter[str]:
@@ -108,4 +111,4 @@ def _rows_of(entry: Entry, parts: Parts, book: Book) -> list[tuple[str, Row]]:
     signed = None if entry.state is None else decode_state(open_part("state", entry.state, parts.state))
     if signed != effect.state:
         raise Invalid("state", "is not what the rules give")
-    return derived_rows(entry.seq, body, effect.state, effect.authorisation)
+    return derived_rows(entry.seq, body, effect)

@@ -4,15 +4,20 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from signed_ledger.records import (
-    Authorisation,
+    DECLINED,
+    AuthorisationKey,
     AuthorisationState,
     Body,
+    CardState,
+    CardTransaction,
+    Effect,
     Genesis,
     KeyChange,
-    Load,
     Parts,
-    Presentment,
-    State,
+    Settlement,
+    Terms,
+    Totals,
+    Transaction,
 )
 
 Row: TypeAlias = tuple[Any, ...]
@@ -41,11 +46,18 @@ DERIVED_TABLES: Final = (
     Table("account_states", ("owner", "currency", "seq", "posted", "held"), 3),
     Table(
         "authorisation_states",
-        ("transaction_id", "scheme", "seq", "authorisation_seq", "status", "card_id", "currency", "held"),
+        (
+            *("transaction_id", "scheme", "seq", "authorisation_seq", "status", "card_id", "currency", "held"),
+            *("authorised", "incremented", "reversed", "expired", "cleared", "refunded", "clearings", "final"),
+            "expires",
+        ),
         3,
     ),
+    Table("card_states", ("card_id", "seq", "scheme", "blocked"), 2),
     Table("webhooks", ("webhook_id", "scheme", "seq"), 2),
-    Table("transactions", ("seq", "type", "transaction_id", "card_id"), 1),
+    Table("postings", ("transaction_id", "scheme", "name", "seq"), 3),
+    Table("settlements", ("scheme", "date", "seq"), 2),
+    Table("transactions", ("seq", "type", "transaction_id", "scheme", "card_id"), 1),
     Table("keys", ("seq", "kind"), 1),
 )
 TABLES: Final = LEDGER_TABLES + DERIVED_TABLES
@@ -55,32 +67,54 @@ def ledger_rows(seq: int, note: bytes, parts: Parts) -> list[tuple[str, Row]]:
     return [("entries", (seq, note)), ("parts", (seq, *parts))]
 
 
-def derived_rows(
-    seq: int, body: Body, state: State | None, authorisation: AuthorisationState | None
-) -> list[tuple[str, Row]]:
+def derived_rows(seq: int, body: Body, effect: Effect) -> list[tuple[str, Row]]:
     """The derived rows of the entry at `seq`: (table, row in the order of the table's columns)."""
     rows: list[tuple[str, Row]] = []
+    state = effect.state
     if state is not None:
         rows.append(("account_states", (*state.account, seq, state.posted, state.held)))
-    if authorisation is not None:
-        rows.append(("authorisation_states", _authorisation_row(seq, authorisation)))
-    if isinstance(body, Authorisation | Presentment):
-        rows.append(("webhooks", (body.webhook_id, body.scheme, seq)))
-    if isinstance(body, Load | Authorisation | Presentment):
-        rows.append(("transactions", (seq, body.TYPE, body.transaction_id, body.card_id)))
-    if isinstance(body, Genesis | KeyChange):
+    if effect.authorisation is not None:
+        key = effect.authorisation.key
+        row = (key.transaction_id, key.scheme, seq, *authorisation_row(effect.authorisation))
+        rows.append(("authorisation_states", row))
+    if effect.card is not None:
+        rows.append(("card_states", card_row(seq, effect.card)))
+    if isinstance(body, Transaction):
+        rows += _transaction_rows(seq, body)
+    if isinstance(body, Genesis | KeyChange | Terms):
         rows.append(("keys", (seq, body.KIND)))
     return rows
 
 
-def _authorisation_row(seq: int, state: AuthorisationState) -> Row:
-    return (
-        state.key.transaction_id,
-        state.key.scheme,
-        seq,
-        state.seq,
-        state.status,
-        state.card_id,
-        state.currency,
-        state.held,
-    )
+def _transaction_rows(seq: int, body: Transaction) -> list[tuple[str, Row]]:
+    rows: list[tuple[str, Row]] = []
+    if isinstance(body, CardTransaction) and body.webhook_id is not None:
+        rows.append(("webhooks", (body.webhook_id, body.scheme, seq)))
+    if isinstance(body, CardTransaction) and (key := body.posting_key) is not None:
+        rows.append(("postings", (key.transaction_id, key.scheme, key.name, seq)))
+    if isinstance(body, Settlement):
+        rows.append(("settlements", (body.scheme, body.date, seq)))
+    rows.append(("transactions", (seq, body.type, body.transaction_id, body.scheme, body.card_id)))
+    return rows
+
+
+def card_row(seq: int, state: CardState) -> Row:
+    return (state.card_id, seq, state.scheme or "", int(state.blocked))
+
+
+def authorisation_row(state: AuthorisationState) -> Row:
+    """A row of `authorisation_states` without its key: from `authorisation_seq` on."""
+    totals = state.totals or Totals()
+    amounts = [int(getattr(totals, name)) for name in TOTALS]
+    return (state.seq, state.status, state.card_id, state.currency, state.held, *amounts, state.expires)
+
+
+def authorisation_of(key: AuthorisationKey, row: Row) -> AuthorisationState:
+    """The inverse; raises `Invalid` for amounts that no authorisation has."""
+    seq, status, card_id, currency, _, *amounts, expires = row
+    given = dict(zip(TOTALS, amounts, strict=True))
+    totals = None if status == DECLINED else Totals(**{**given, "final": bool(given["final"])})
+    return AuthorisationState(key, seq, card_id, currency, totals, expires)
+
+
+TOTALS: Final = ("authorised", "incremented", "reversed", "expired", "cleared", "refunded", "clearings", "final")

@@ -6,17 +6,13 @@ import orjson
 from aiohttp import web
 
 from signed_ledger.ledger import Answer
-from signed_ledger.records import KeyChange
+from signed_ledger.records import RESPONSE_CODES, CardTransaction
 
 JSON_TYPE: Final = "application/json"
 REPLAYED: Final = "Idempotent-Replayed"
 
-STATUS_BY_DECISION: Final = {
-    ("approved", "ok"): 201,
-    ("posted", "ok"): 200,
-    ("declined", "insufficient_funds"): 403,
-    ("declined", "card_not_found"): 404,
-}
+STATUS_BY_DECISION: Final = {"approved": 201, "posted": 200}
+STATUS_BY_DECLINE: Final = {"insufficient_funds": 403, "card_blocked": 403, "card_not_found": 404}
 """A decision's status: docs/API.md, The answer to a decision."""
 
 
@@ -34,21 +30,22 @@ _REPLAYED_HEADERS: Final = {**_HEADERS, REPLAYED: "true"}
 
 def decision(answer: Answer) -> web.Response:
     """The answer to a webhook. `answer` is on disk: this is sent after the commit, never before."""
-    document = decision_document(answer)
+    body = answer.body
+    assert isinstance(body, CardTransaction)
     return web.Response(
-        body=orjson.dumps(document),
-        status=STATUS_BY_DECISION[document["decision"], document["reason"]],
+        body=orjson.dumps(decision_document(answer, body)),
+        status=STATUS_BY_DECISION.get(body.decision) or STATUS_BY_DECLINE[body.reason],
         headers=_REPLAYED_HEADERS if answer.replayed else _HEADERS,
     )
 
 
-def decision_document(answer: Answer) -> dict[str, Any]:
-    body = answer.body
-    assert not isinstance(body, KeyChange)
+def decision_document(answer: Answer, body: CardTransaction) -> dict[str, Any]:
     return {
         "transaction_id": body.transaction_id,
         "decision": body.decision,
         "reason": body.reason,
+        "response_code": RESPONSE_CODES[body.reason],
+        "flags": body.flags,
         "seq": answer.seq,
         "entry": answer.entry.decode(),
         "body": answer.body_bytes.decode(),

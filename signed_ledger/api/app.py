@@ -45,7 +45,10 @@ def make_app(
     app[SIGNATURES] = signatures
     expecting = partial(expect, bytes_max=settings.body_bytes_max)
     for operation in OPERATIONS:
-        handler = getattr({"webhooks": webhooks, "reading": reading, "public": public}[operation.tag], operation.name)
+        if operation.tag == "webhooks":
+            handler = webhooks.handler(operation.name)
+        else:
+            handler = getattr(reading if operation.tag == "reading" else public, operation.name)
         for path in (operation.path, *operation.aliases):
             app.router.add_route(operation.method, path, handler, expect_handler=expecting)
             if operation.tag == "public":

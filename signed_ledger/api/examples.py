@@ -10,19 +10,8 @@ from signed_ledger.api.views import view_balance, view_entry, view_record, view_
 from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Answer, found
-from signed_ledger.money import Money
-from signed_ledger.records import (
-    PENDING,
-    AccountId,
-    Authorisation,
-    AuthorisationKey,
-    AuthorisationRequest,
-    AuthorisationState,
-    EntryRef,
-    Presentment,
-    State,
-    card,
-)
+from signed_ledger.records import AccountId, AuthorisationState, CardState, CardTransaction, State
+from signed_ledger.rules import Asked, Authorised, Book, Slot, apply, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer, SoftwareSigner
 from signed_ledger.store import Balance, FoundTransaction, StoredEntry
@@ -41,15 +30,35 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
         "billing_currency": "EUR",
         "transaction_amount": "12.30",
         "transaction_currency": "EUR",
+        "authorisation_kind": "card_present",
+        "iso8583": {"37": "623410000017", "49": "978", "51": "978"},
     },
-    "PresentmentRequest": {"transaction_id": "tx-1", "settlement_amount": "12.30", "settlement_currency": "EUR"},
+    "IncrementRequest": {"transaction_id": "tx-1", "billing_amount": "2.00", "billing_currency": "EUR"},
+    "ReversalRequest": {"transaction_id": "tx-1", "billing_amount": "1.00", "billing_currency": "EUR"},
+    "PresentmentRequest": {
+        "transaction_id": "tx-1",
+        "presentment_id": "clearing-1",
+        "billing_amount": "12.30",
+        "billing_currency": "EUR",
+        "settlement_amount": "12.30",
+        "settlement_currency": "EUR",
+        "interchange_amount": "0.0246",
+    },
+    "RefundRequest": {
+        "transaction_id": "tx-1",
+        "refund_id": "refund-1",
+        "billing_amount": "4.00",
+        "billing_currency": "EUR",
+        "settlement_amount": "4.00",
+        "settlement_currency": "EUR",
+    },
 }
 
 
 class _Example(NamedTuple):
     """A made entry and what it says."""
 
-    body: Authorisation | Presentment
+    body: CardTransaction
     sealed: Sealed
 
     @property
@@ -60,23 +69,20 @@ class _Example(NamedTuple):
     def decision(self) -> dict[str, Any]:
         body_bytes = self.sealed.parts.body
         assert body_bytes is not None
-        return decision_document(Answer(self.sealed.ref.seq, self.body, self.sealed.note, body_bytes))
+        return decision_document(Answer(self.sealed.ref.seq, self.body, self.sealed.note, body_bytes), self.body)
 
 
 def reply_examples() -> dict[tuple[str, int], Any]:
     """An example for each JSON reply that has one, by operation and status."""
     keyring, signer = _keyring()
-    approved = _authorised("approved", "ok", signer)
-    posted = _presented(approved.sealed.ref, signer)
-    state = State(AccountId(card("card-1"), "EUR"), 10_000, 1_230)
+    story = _Story(signer)
+    decisions = story.decisions()
+    approved = decisions["authorisation", 201]
+    state = State(AccountId("card:card-1", "EUR"), 10_000, 1_230)
     balance = view_balance(Balance(state, approved.sealed.ref.seq))
-    pending = AuthorisationState(AuthorisationKey("acme", "tx-1"), 17, PENDING, "card-1", "EUR", 1_230)
-    transaction = FoundTransaction(pending, [approved.stored])
+    transaction = FoundTransaction(story.pending, [approved.stored])
     return {
-        ("authorisation", 201): approved.decision,
-        ("authorisation", 403): _authorised("declined", "insufficient_funds", signer).decision,
-        ("authorisation", 404): _authorised("declined", "card_not_found", signer).decision,
-        ("presentment", 200): posted.decision,
+        **{name: example.decision for name, example in decisions.items()},
         ("accounts", 200): {"card_id": "card-1", "at": 18, "accounts": [balance]},
         ("account", 200): {"card_id": "card-1", "at": 18, **balance},
         ("transactions", 200): {"transactions": [view_record(approved.stored)], "next_cursor": None},
@@ -86,6 +92,47 @@ def reply_examples() -> dict[tuple[str, int], Any]:
         ("healthz", 200): {"status": "ok"},
         ("readyz", 200): {"status": "ok", "head": 18},
     }
+
+
+class _Story:
+    """One card's afternoon, decided by the rules: each message once, and each way to be declined."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self.pending: AuthorisationState | None = None
+
+    def decisions(self) -> dict[tuple[str, int], _Example]:
+        book = self._book(posted=10_000)
+        made = {("authorisation", 201): self._decide(book, "authorisation")}
+        began = Authorised(made["authorisation", 201].sealed.ref, made["authorisation", 201].body)
+        self.pending = book.authorisations[began.body.key]
+        poor, blocked, empty = self._book(posted=0), self._book(posted=10_000, blocked=True), Book()
+        made["authorisation", 403] = self._decide(poor, "authorisation")
+        made["authorisation", 404] = self._decide(empty, "authorisation")
+        blocked.authorisations[began.body.key] = self.pending
+        made["increment", 403] = self._decide(blocked, "increment", began)
+        made["increment", 201] = self._decide(book, "increment", began)
+        for kind in ("reversal", "presentment", "refund"):
+            made[kind, 200] = self._decide(book, kind, began)
+        return made
+
+    def _book(self, posted: int, *, blocked: bool = False) -> Book:
+        accounts = [State(AccountId("card:card-1", "EUR"), posted, 1_230 if blocked else 0)]
+        accounts += [State(AccountId(owner, "EUR"), 0, 0) for owner in ("issuer", "scheme:acme")]
+        cards = {"card-1": CardState("card-1", "acme", blocked)}
+        return Book({state.account: state for state in accounts}, cards=cards)
+
+    def _decide(self, book: Book, kind: str, began: Authorised | None = None) -> _Example:
+        request = decode_request(kind, orjson.dumps(REQUESTS[f"{kind.capitalize()}Request"]))
+        asked = Asked("acme", f"evt-{kind}", request, began)
+        bodies = decide(book, asked, Slot(17, _TIME))
+        for body in bodies:
+            apply(book, body, 17)
+        body = next(body for body in bodies if isinstance(body, CardTransaction))
+        place = Place(_ORIGIN, 17, bytes(32), _TIME)
+        return _Example(
+            body, seal(place, body, state=None, evidence=None, signer=self._signer, random_bytes=_no_randomness)
+        )
 
 
 def _keyring() -> tuple[Keyring, Signer]:
@@ -100,23 +147,6 @@ def _keyring() -> tuple[Keyring, Signer]:
         random_bytes=_no_randomness,
     )
     return Keyring(genesis), entry
-
-
-def _authorised(answer: str, reason: str, signer: Signer) -> _Example:
-    request = decode_request("authorisation", orjson.dumps(REQUESTS["AuthorisationRequest"]))
-    assert isinstance(request, AuthorisationRequest)
-    return _sealed(Authorisation("acme", "evt-1", request, answer, reason), 17, signer)
-
-
-def _presented(builds_on: EntryRef, signer: Signer) -> _Example:
-    amount = Money(1_230, "EUR")
-    released = Money(-1_230, "EUR")
-    return _sealed(Presentment("acme", "evt-2", "tx-1", "card-1", amount, amount, released, builds_on), 18, signer)
-
-
-def _sealed(body: Authorisation | Presentment, seq: int, signer: Signer) -> _Example:
-    place = Place(_ORIGIN, seq, bytes(32), _TIME)
-    return _Example(body, seal(place, body, state=None, evidence=None, signer=signer, random_bytes=_no_randomness))
 
 
 _no_randomness: Callable[[int], bytes] = bytes

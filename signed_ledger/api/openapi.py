@@ -8,7 +8,8 @@ from signed_ledger.api.answers import REPLAYED
 from signed_ledger.api.examples import REQUESTS, reply_examples
 from signed_ledger.api.operations import BEFORE_ROUTING, OPERATIONS, Operation, Parameter, Reply
 from signed_ledger.api.problems import PROBLEM_TYPE, problem_document
-from signed_ledger.api.shapes import all_shapes, ref
+from signed_ledger.api.schema import ref
+from signed_ledger.api.shapes import all_shapes
 from signed_ledger.api.signatures import READING_ROLES
 from signed_ledger.errors import Overloaded, Refusal
 from signed_ledger.schemes import FRESH_SECONDS, READING, TAG, WEBHOOK

@@ -1,11 +1,12 @@
 """The one table of what is served. The routes, the OpenAPI document and the docs page are made from it."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
-from signed_ledger.api.shapes import CURRENCY, MOMENT, NAME, SEQ, WEBHOOK_ID
+from signed_ledger.api.answers import STATUS_BY_DECISION, STATUS_BY_DECLINE
+from signed_ledger.api.schema import CURRENCY, MOMENT, NAME, SEQ, WEBHOOK_ID
 from signed_ledger.errors import (
-    AuthorisationNotFound,
     AuthorityUnknown,
     CardNotFound,
     EntryNotFound,
@@ -23,13 +24,12 @@ from signed_ledger.errors import (
     SignatureExpired,
     SignatureInvalid,
     SignatureMissing,
-    StateConflict,
     TooLarge,
-    TransactionExists,
     TransactionNotFound,
     UnsupportedMediaType,
     WebhookIdReused,
 )
+from signed_ledger.records import MESSAGES, Message
 
 Codes = tuple[type[Refusal], ...]
 
@@ -110,41 +110,33 @@ _RETRY: Final = (
     "A retry under the same Webhook-Id with the same body is given the first answer again, with the header "
     "Idempotent-Replayed: true. The answer is sent after the decision reached the disk, never before."
 )
+
+
+def _webhook(message: Message) -> Operation:
+    """The operation of a type of message: its row says all that is peculiar to it."""
+    replies = [Reply(STATUS_BY_DECISION[message.approving], f"{message.approving.capitalize()}.", "Decision")]
+    for status in dict.fromkeys(STATUS_BY_DECLINE.values()):
+        if reasons := [why for why in message.declined_for if STATUS_BY_DECLINE[why] == status]:
+            replies.append(Reply(status, f"Declined, {', '.join(reasons)}: recorded, signed and final.", "Decision"))
+    return Operation(
+        tag="webhooks",
+        name=message.type,
+        method="POST",
+        path=f"/{message.type}",
+        aliases=(f"/{message.type}/",),
+        summary=message.title,
+        about=f"{message.about} {_RETRY}",
+        parameters=_WEBHOOK_HEADERS,
+        body=f"{message.type.capitalize()}Request",
+        replies=tuple(replies),
+        codes=(*_SENT, *message.refused_for, *_FAILED),
+    )
+
+
 _PROVED_BY: Final = "Each balance names the entry (seq) whose signed state proves it: GET /entries/{seq} has its bytes."
 
 OPERATIONS: Final = (
-    Operation(
-        tag="webhooks",
-        name="authorisation",
-        method="POST",
-        path="/authorisation",
-        aliases=("/authorisation/",),
-        summary="May this card spend this?",
-        about=f"Approved if available is at least the billing amount, which then is held. A decline is a decision too: "
-        f"recorded, signed and final. {_RETRY}",
-        parameters=_WEBHOOK_HEADERS,
-        body="AuthorisationRequest",
-        replies=(
-            Reply(201, "Approved: the hold stands.", "Decision"),
-            Reply(403, "Declined, insufficient_funds: recorded and signed.", "Decision"),
-            Reply(404, "Declined, card_not_found: recorded and signed.", "Decision"),
-        ),
-        codes=(*_SENT, TransactionExists, *_FAILED),
-    ),
-    Operation(
-        tag="webhooks",
-        name="presentment",
-        method="POST",
-        path="/presentment",
-        aliases=("/presentment/",),
-        summary="The money moved: post it.",
-        about=f"Posts what is billed to the card and what is settled with the Scheme, and releases the hold. An open "
-        f"authorisation's presentment posts whatever the balance. {_RETRY}",
-        parameters=_WEBHOOK_HEADERS,
-        body="PresentmentRequest",
-        replies=(Reply(200, "Posted.", "Decision"),),
-        codes=(*_SENT, AuthorisationNotFound, StateConflict, *_FAILED),
-    ),
+    *map(_webhook, filter(attrgetter("is_sent"), MESSAGES.values())),
     Operation(
         tag="reading",
         name="accounts",
@@ -199,7 +191,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/transactions/{transaction_id}",
         summary="A transaction, and every entry about it",
-        about="Its state, its entries and their journal lines, oldest first. A load is found too.",
+        about="Its state, its entries and their journal lines, oldest first. Loads and settlements are found too.",
         parameters=(
             Parameter("path", "transaction_id", NAME, "The transaction.", required=True),
             Parameter(

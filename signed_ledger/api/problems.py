@@ -95,6 +95,7 @@ def problem_document(refusal: Refusal) -> dict[str, Any]:
         "code": refusal.code,
         "detail": _printable(refusal.detail),
         "retryable": refusal.retryable,
+        "response_code": refusal.response_code,
     }
     if refusal.field is not None:
         document["field"] = _printable(refusal.field)

@@ -11,6 +11,7 @@ from signed_ledger.encoding import (
     decode_entry,
     encode_base64,
     encode_time,
+    encode_totals,
     members_of,
 )
 from signed_ledger.errors import Invalid
@@ -21,7 +22,7 @@ from signed_ledger.signing import encode_public_pem, kid_of
 from signed_ledger.store import Balance, FoundTransaction, StoredEntry
 
 POSTED = "POSTED"
-"""What a load is called that has no state of its own: it was posted, and that is all."""
+"""What a transaction is called that has no state of its own: it was posted, and that is all."""
 
 
 def view_balance(balance: Balance) -> dict[str, Any]:
@@ -60,7 +61,15 @@ def _view_state(state: AuthorisationState) -> dict[str, Any]:
         "card_id": state.card_id,
         "currency": state.currency,
         "held": format_minor(state.held, state.currency),
+        **_view_totals(state),
     }
+
+
+def _view_totals(state: AuthorisationState) -> dict[str, Any]:
+    if state.totals is None:
+        return {}
+    expires = {} if state.expires is None else {"expires": encode_time(state.expires)}
+    return {"totals": encode_totals(state.totals, state.currency), **expires}
 
 
 def view_entry(stored: StoredEntry, keyring: Keyring) -> dict[str, Any]:

@@ -1,23 +1,24 @@
 """A Scheme's webhooks: from a request to the ledger's answer."""
 
-from typing import Final
+from functools import partial
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from signed_ledger.api.answers import decision
 from signed_ledger.api.incoming import as_signed, check_media_type, read_body
 from signed_ledger.api.signatures import Signatures
 from signed_ledger.config import Settings
-from signed_ledger.encoding import SchemeRequest, decode_request
+from signed_ledger.encoding import decode_request
 from signed_ledger.errors import Invalid, Malformed
 from signed_ledger.ledger import Ledger, Webhook
+from signed_ledger.records import Request
+from signed_ledger.records.messages import MONEY
 from signed_ledger.schemes import webhook_id
-
-_MONEY: Final = ("billing", "transaction", "settlement")
 
 
 class Webhooks:
-    """`POST /authorisation` and `POST /presentment`, checked in docs/API.md's order."""
+    """What a Scheme may send, one path for each type of message, checked in docs/API.md's order."""
 
     def __init__(self, ledger: Ledger, signatures: Signatures, settings: Settings) -> None:
         self._ledger = ledger
@@ -26,11 +27,9 @@ class Webhooks:
         self._body_timeout_s = settings.body_timeout_s
         self._currencies = frozenset(settings.currencies)
 
-    async def authorisation(self, request: web.Request) -> web.Response:
-        return await self._take("authorisation", request)
-
-    async def presentment(self, request: web.Request) -> web.Response:
-        return await self._take("presentment", request)
+    def handler(self, kind: str) -> Handler:
+        """The handler of messages of type `kind`."""
+        return partial(self._take, kind)
 
     async def _take(self, kind: str, request: web.Request) -> web.Response:
         """Answer a webhook once its decision is on disk; every refusal but the ledger's own is raised before it."""
@@ -41,7 +40,7 @@ class Webhooks:
         webhook = Webhook(scheme, webhook_id(evidence.request), asked, evidence)
         return decision(await self._ledger.submit(webhook))
 
-    def _decode(self, kind: str, body: bytes) -> SchemeRequest:
+    def _decode(self, kind: str, body: bytes) -> Request:
         try:
             asked = decode_request(kind, body)
         except Invalid as error:
@@ -50,8 +49,8 @@ class Webhooks:
             self._check_currencies(asked)
         return asked
 
-    def _check_currencies(self, asked: SchemeRequest) -> None:
-        for name in _MONEY:
+    def _check_currencies(self, asked: Request) -> None:
+        for name in MONEY:
             money = getattr(asked, name, None)
             if money is not None and money.currency not in self._currencies:
                 field = f"{name}_currency"

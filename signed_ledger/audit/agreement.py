@@ -5,7 +5,7 @@ from signed_ledger.audit.registry import Registry
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.encoding import decode_request
 from signed_ledger.errors import Invalid, Refusal
-from signed_ledger.records import Authorisation, Presentment, RegisteredKey
+from signed_ledger.records import CardTransaction, RegisteredKey
 from signed_ledger.schemes import check_said_by, check_says, reverify
 
 
@@ -14,13 +14,13 @@ def check_evidence(opened: Opened, registry: Registry, tally: Tally) -> None:
     entry, body, evidence = opened.entry, opened.body, opened.evidence
     if entry is None or body is None:
         return
-    if not isinstance(body, Authorisation | Presentment):
+    if not isinstance(body, CardTransaction) or body.webhook_id is None:
         if entry.evidence is not None:
             tally.fault(opened.seq, Step.SCHEME, f"has evidence, though no Scheme asks for a {body.KIND} entry like it")
         return
     tally.checked[Step.SCHEME] += 1
     if entry.evidence is None:
-        tally.fault(opened.seq, Step.SCHEME, f"this {body.TYPE} rests on no evidence: no Scheme signed for it")
+        tally.fault(opened.seq, Step.SCHEME, f"this {body.type} rests on no evidence: no Scheme signed for it")
     elif evidence is not None and (key := _valid_key(opened, evidence.kid, registry)) is not None:
         _check_signed(opened, key, tally)
         _check_agrees(opened, body, key, tally)
@@ -55,13 +55,13 @@ def _check_signed(opened: Opened, key: RegisteredKey, tally: Tally) -> None:
         opened.checks += taken
 
 
-def _check_agrees(opened: Opened, body: Authorisation | Presentment, key: RegisteredKey, tally: Tally) -> None:
+def _check_agrees(opened: Opened, body: CardTransaction, key: RegisteredKey, tally: Tally) -> None:
     if opened.evidence is None:
         return
     tally.checked[Step.AGREEMENT] += 1
     try:
         check_said_by(body, opened.evidence, key)
-        request = decode_request(body.TYPE, opened.evidence.request.body)
+        request = decode_request(body.type, opened.evidence.request.body)
         check_says(body, request)
     except (Invalid, Refusal) as error:
         tally.fault(opened.seq, Step.AGREEMENT, f"body and signed request differ: {error}")

@@ -1,9 +1,21 @@
-"""The balances of the replay, and which of them are in doubt after an entry that could not be read."""
+"""The balances of the replay, and what of it is in doubt after an entry that could not be read."""
 
 from typing import NamedTuple
 
 from signed_ledger.errors import Invalid
-from signed_ledger.records import AccountId, Authorisation, Body, JournalLine, Opening, Presentment, State, card
+from signed_ledger.records import (
+    AccountId,
+    Body,
+    CardChange,
+    CardTransaction,
+    JournalLine,
+    Opening,
+    Settlement,
+    State,
+    Terms,
+    card,
+    scheme,
+)
 from signed_ledger.rules import Book
 
 
@@ -18,7 +30,7 @@ class Touch(NamedTuple):
 def touch_of(body: Body) -> Touch | None:
     if isinstance(body, JournalLine):
         return Touch(body.account, posted=body.amount.minor)
-    if isinstance(body, Authorisation | Presentment):
+    if isinstance(body, CardTransaction):
         account = AccountId(card(body.card_id), body.billing.currency)
         return Touch(account, held=body.hold_change.minor)
     if isinstance(body, Opening):
@@ -26,22 +38,64 @@ def touch_of(body: Body) -> Touch | None:
     return None
 
 
+class Doubts:
+    """What an unreadable entry may have changed, until a later one tells: all of it but what is named here."""
+
+    def __init__(self) -> None:
+        self._certain: set[object] | None = None  # None: everything
+
+    def lose(self) -> None:
+        self._certain = set()
+
+    def settle(self, name: object) -> None:
+        """From here on this is known."""
+        if self._certain is not None:
+            self._certain.add(name)
+
+    def about(self, name: object) -> bool:
+        return self._certain is not None and name not in self._certain
+
+
 class Balances:
-    """The book's accounts. An account is in doubt from an unreadable entry on until a signed state tells of it."""
+    """The book, and what of it is in doubt: accounts until a signed state tells, the rest until an entry states it."""
 
     def __init__(self) -> None:
         self.book = Book()
-        self._certain: set[AccountId] | None = None  # None: all of them
+        self._accounts = Doubts()
+        self._others = Doubts()  # cards by id, the sums of a Scheme by "settlement:<name>", the terms by "terms"
 
     def lose(self) -> None:
-        """An entry could not be read: it may have changed any account."""
-        self._certain = set()
+        """An entry could not be read: it may have changed anything."""
+        self._accounts.lose()
+        self._others.lose()
+
+    def lose_accounts(self) -> None:
+        """An entry is known to have changed an account, but not how."""
+        self._accounts.lose()
 
     def is_doubtful(self, account: AccountId) -> bool:
-        return self._certain is not None and account not in self._certain
+        return self._accounts.about(account)
 
     def is_open(self, account: AccountId) -> bool:
         return account in self.book.accounts or self.is_doubtful(account)
+
+    def can_judge(self, body: CardTransaction) -> bool:
+        """Whether all that the decision rests on is known."""
+        account = AccountId(card(body.card_id), body.billing.currency)
+        return not (self.is_doubtful(account) or self._others.about(body.card_id) or self._others.about("terms"))
+
+    def can_judge_settlement(self, body: Settlement) -> bool:
+        accounts = [AccountId(scheme(body.scheme), currency) for currency in self.book.unsettled.get(body.scheme, {})]
+        return not (self._others.about(_sums_of(body.scheme)) or any(map(self.is_doubtful, accounts)))
+
+    def learn(self, body: Body) -> None:
+        """Some entries state what they leave, whatever was before."""
+        if isinstance(body, CardChange):
+            self._others.settle(body.card.card_id)
+        elif isinstance(body, Terms):
+            self._others.settle("terms")
+        elif isinstance(body, Settlement):
+            self._others.settle(_sums_of(body.scheme))
 
     def settle(self, touch: Touch, signed: State | None, *, opens: bool) -> None:
         """Reckon a doubtful account's balance before an entry from the state that was signed after it."""
@@ -57,5 +111,8 @@ class Balances:
     def adopt(self, state: State) -> None:
         """Believe a signed state."""
         self.book.accounts[state.account] = state
-        if self._certain is not None:
-            self._certain.add(state.account)
+        self._accounts.settle(state.account)
+
+
+def _sums_of(scheme: str) -> str:
+    return f"settlement:{scheme}"

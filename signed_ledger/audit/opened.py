@@ -6,8 +6,7 @@ from typing import NamedTuple
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.steps import Step
 from signed_ledger.audit.verifying import Signed
-from signed_ledger.encoding import SchemeRequest
-from signed_ledger.records import Body, Entry, Evidence, State
+from signed_ledger.records import Body, Entry, Evidence, Request, State
 
 
 class Check(NamedTuple):
@@ -27,7 +26,7 @@ class Opened:
     body: Body | None = None
     state: State | None = None
     evidence: Evidence | None = None
-    request: SchemeRequest | None = None
+    request: Request | None = None
     checks: list[Check] = field(default_factory=list)
     is_signed: bool = False
     follows_gap: bool = False

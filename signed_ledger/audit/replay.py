@@ -4,56 +4,43 @@ After a fault the book adopts the balance that was signed, so that one change gi
 """
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
 
 from signed_ledger.audit.balances import Balances, Touch, touch_of
 from signed_ledger.audit.batches import Batches
+from signed_ledger.audit.lives import Lives, ReadAgain
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.steps import Step, Tally
-from signed_ledger.encoding import decode_body
-from signed_ledger.errors import Invalid, Malformed, Refusal
-from signed_ledger.merkle import leaf_hash
+from signed_ledger.errors import Invalid, Malformed, Refusal, StateConflict
 from signed_ledger.money import format_minor
 from signed_ledger.records import (
-    PENDING,
-    Authorisation,
     Body,
-    EntryRef,
+    CardChange,
+    CardTransaction,
     JournalLine,
     Load,
     Opening,
-    Presentment,
-    PresentmentRequest,
+    Request,
+    Settlement,
     State,
+    Terms,
     Transaction,
 )
-from signed_ledger.rules import (
-    Authorise,
-    Authorised,
-    Book,
-    Command,
-    Present,
-    apply,
-    authorisation_opened,
-    decide,
-)
+from signed_ledger.rules import Asked, Authorised, Book, Command, Settle, Slot, apply, decide, remember
 from signed_ledger.tables import Row, derived_rows
 
 
 class Replay:
     """Takes every entry in, in order of seq. The book holds an authorisation only while it is decided upon."""
 
-    def __init__(self, tally: Tally, read_again: Callable[[int], tuple[Any, Any]]) -> None:
+    def __init__(self, tally: Tally, read_again: ReadAgain) -> None:
         """`read_again` gives the note and body that stand at a seq."""
         self.balances = Balances()
         self.batches = Batches(tally)
         self.transactions = 0
         self._tally = tally
-        self._read_again = read_again
+        self._lives = Lives(read_again)
         self._webhooks: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        # The seq of each authorisation by Scheme and transaction id; once presented, minus its presentment's.
-        self._authorised: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._form = 1
         self._is_faulty = False  # whether the entry being taken has a fault of these steps
 
     @property
@@ -91,6 +78,8 @@ class Replay:
             self.batches.lose()
         else:
             self.batches.take_other()
+        if kind in _STATING_KINDS:
+            self.balances.lose()
         self._adopt(opened)
 
     def _take(self, opened: Opened, body: Body) -> list[tuple[str, Row]] | None:
@@ -100,9 +89,12 @@ class Replay:
         self._follow(opened.seq, body)
         if isinstance(body, Transaction):
             self.transactions += 1
-            self._judge(opened, body, touch)
+            self._judge(opened, body)
         rows = self._apply(opened, body, touch)
-        self._book.authorisations.clear()
+        self.balances.learn(body)
+        if isinstance(body, CardTransaction):
+            self._lives.take(body, opened.seq)
+            self._book.authorisations.clear()
         return rows
 
     def _follow(self, seq: int, body: Body) -> None:
@@ -121,84 +113,86 @@ class Replay:
 
     # --- 9, 10, 11: was this the decision to take? ------------------------------------------------------------------
 
-    def _judge(self, opened: Opened, body: Transaction, touch: Touch | None) -> None:
+    def _judge(self, opened: Opened, body: Transaction) -> None:
         if isinstance(body, Load):
             self._decide_again(opened, body, body)
-            return
-        self._check_webhook(opened, body)
-        if isinstance(body, Authorisation):
-            self._judge_authorisation(opened, body, touch)
+        elif isinstance(body, Settlement):
+            if self.balances.can_judge_settlement(body):
+                self._decide_again(opened, body, Settle(body.scheme, body.date, body.day_ends))
         else:
-            self._judge_presentment(opened, body)
+            self._check_webhook(opened, body)
+            self._check_form(opened, body)
+            self._judge_transaction(opened, body)
 
-    def _check_webhook(self, opened: Opened, body: Authorisation | Presentment) -> None:
+    def _check_webhook(self, opened: Opened, body: CardTransaction) -> None:
+        if body.webhook_id is None:
+            return
         self._tally.checked[Step.EVENTS] += 1
         first = self._webhooks[body.scheme].setdefault(body.webhook_id, opened.seq)
         if first != opened.seq:
             reason = f"webhook {body.webhook_id} of {body.scheme} was recorded before, by entry {first}"
             self._fault(opened, Step.EVENTS, reason)
 
-    def _judge_authorisation(self, opened: Opened, body: Authorisation, touch: Touch | None) -> None:
-        first = self._authorised[body.scheme].setdefault(body.transaction_id, opened.seq)
-        if first != opened.seq:
-            when = f"by entry {first}" if first > 0 else f"and presented by entry {-first}"
-            reason = f"transaction {body.transaction_id} of {body.scheme} was authorised before, {when}"
-            self._fault(opened, Step.EVENTS, reason)
-        elif touch is not None and not self.balances.is_doubtful(touch.account):
-            asked = opened.request if isinstance(opened.request, type(body.request)) else body.request
-            self._decide_again(opened, body, Authorise(body.scheme, body.webhook_id, asked))
+    def _check_form(self, opened: Opened, body: CardTransaction) -> None:
+        """The first form says less; once an entry has said more, none may say less again."""
+        if body.form < self._form:
+            self._fault(opened, Step.DECISIONS, "has the form of an earlier release, and comes after one of a later")
+        self._form = max(self._form, body.form)
 
-    def _judge_presentment(self, opened: Opened, body: Presentment) -> None:
-        self._tally.checked[Step.PRESENTMENTS] += 1
-        own = self._authorised[body.scheme].get(body.transaction_id)
+    def _judge_transaction(self, opened: Opened, body: CardTransaction) -> None:
+        began = None if body.request.transaction_id is None else self._lives.began_at(body.key)
+        if body.opens and began is not None:
+            reason = f"transaction {body.transaction_id} of {body.scheme} began before, with entry {began}"
+            self._fault(opened, Step.EVENTS, reason)
+        elif body.opens:
+            self._judge_by_rules(opened, body, None)
+        else:
+            self._tally.checked[Step.TRANSACTIONS] += 1
+            self._judge_about(opened, body, began)
+
+    def _judge_about(self, opened: Opened, body: CardTransaction, own: int | None) -> None:
         if own is None:
             reason = f"no authorisation {body.transaction_id} of {body.scheme} stands before it"
-            self._fault(opened, Step.PRESENTMENTS, reason)
-        elif own < 0:
-            reason = f"transaction {body.transaction_id} of {body.scheme} was presented before, by entry {-own}"
-            self._fault(opened, Step.EVENTS, reason)
-        else:
-            self._authorised[body.scheme][body.transaction_id] = -opened.seq
-            self._judge_first_presentment(opened, body, own)
-
-    def _judge_first_presentment(self, opened: Opened, body: Presentment, own: int) -> None:
-        try:
-            authorised = self._authorised_at(own)
-        except Invalid as error:
-            self._fault(opened, Step.PRESENTMENTS, f"its authorisation, entry {own}, can not be read again: {error}")
+            self._fault(opened, Step.TRANSACTIONS, reason)
             return
-        state = authorisation_opened(authorised.body, own)
-        self._book.authorisations[state.key] = state
-        for wrong, reason in (
-            (state.status != PENDING, f"its authorisation, entry {own}, was declined"),
-            (body.builds_on.seq != own, f"builds on entry {body.builds_on.seq}, its authorisation is entry {own}"),
-            (body.builds_on.leaf != authorised.ref.leaf, f"builds on another leaf than that of entry {own}"),
-            (body.card_id != state.card_id, f"is for card {body.card_id}, authorised was {state.card_id}"),
-            (body.hold_change.minor != -state.held, f"releases {body.hold_change}, held are {state.held} minor units"),
-        ):
-            if wrong:
-                self._fault(opened, Step.PRESENTMENTS, reason)
-        if not self._is_faulty and isinstance(opened.request, PresentmentRequest):
-            self._decide_again(opened, body, Present(body.scheme, body.webhook_id, opened.request, authorised))
+        try:
+            life = self._lives.read(body.key)
+        except Invalid as error:
+            reason = f"where its transaction, begun with entry {own}, stands can not be read again: {error}"
+            self._fault(opened, Step.TRANSACTIONS, reason)
+            return
+        self._book.authorisations[life.state.key] = life.state
+        if body.builds_on != life.began.ref:
+            self._fault(opened, Step.TRANSACTIONS, f"does not build on entry {own} as it stands there")
+        else:
+            self._judge_by_rules(opened, body, life.began)
 
-    def _authorised_at(self, seq: int) -> Authorised:
-        note, data = self._read_again(seq)
-        body = decode_body(data).body if type(data) is bytes else None
-        if type(note) is not bytes or not isinstance(body, Authorisation):
-            raise Invalid("entry", "is no authorisation")
-        return Authorised(EntryRef(seq, leaf_hash(note)), body)
+    def _judge_by_rules(self, opened: Opened, body: CardTransaction, began: Authorised | None) -> None:
+        """From the very request that the Scheme signed, where that could be read and verified."""
+        request = opened.request
+        if body.webhook_id is None:
+            request = Request(body.type, body.transaction_id)
+        elif request is None and body.opens:
+            request = body.request
+        if request is not None and not self._is_faulty and self.balances.can_judge(body):
+            self._decide_again(opened, body, Asked(body.scheme, body.webhook_id, request, began))
 
     def _decide_again(self, opened: Opened, body: Transaction, command: Command) -> None:
         """Ask the rules what they would have had recorded here; the openings have been taken in already."""
+        assert opened.entry is not None
         self._tally.checked[Step.DECISIONS] += 1
         try:
-            bodies = decide(self._book, command, opened.seq)
+            bodies = decide(self._book, command, Slot(opened.seq, opened.entry.time))
         except Malformed as refusal:
-            self._fault(opened, Step.PRESENTMENTS, f"does not match its authorisation: {refusal}")
+            self._fault(opened, Step.TRANSACTIONS, f"does not match its authorisation: {refusal}")
+        except StateConflict as refusal:
+            self._fault(opened, Step.TRANSACTIONS, f"its transaction does not admit it: {refusal}")
         except Refusal as refusal:
             self._fault(opened, Step.DECISIONS, f"the rules refuse what was recorded: {refusal}")
         else:
             given = next(given for given in bodies if not isinstance(given, Opening))
+            if isinstance(body, CardTransaction) and isinstance(given, CardTransaction) and body.form == 1:
+                given = given.in_first_form
             if given != body:
                 self._fault(opened, Step.DECISIONS, _difference(body, given))
 
@@ -207,17 +201,22 @@ class Replay:
     def _apply(self, opened: Opened, body: Body, touch: Touch | None) -> list[tuple[str, Row]] | None:
         assert opened.entry is not None
         if opened.entry.state is not None and touch is not None and self.balances.is_doubtful(touch.account):
-            self._adopt(opened)
+            self._give_up(opened, body)
             return None
         try:
             effect = apply(self._book, body, opened.seq)
         except Invalid as error:
             if not self._is_faulty:
                 self._fault(opened, Step.DECISIONS, f"the rules can not take this in: {error}")
-            self._adopt(opened)
+            self._give_up(opened, body)
             return None
         self._check_state(opened, effect.state)
-        return derived_rows(opened.seq, body, effect.state, effect.authorisation)
+        return derived_rows(opened.seq, body, effect)
+
+    def _give_up(self, opened: Opened, body: Body) -> None:
+        """Believe what was signed; what later entries rest on must not be forgotten for it."""
+        remember(self._book, body, opened.seq)
+        self._adopt(opened)
 
     def _check_state(self, opened: Opened, given: State | None) -> None:
         assert opened.entry is not None
@@ -236,7 +235,11 @@ class Replay:
         if opened.state is not None:
             self.balances.adopt(opened.state)
         elif opened.entry.state is not None:
-            self.balances.lose()
+            self.balances.lose_accounts()
+
+
+_STATING_KINDS = (CardChange.KIND, Terms.KIND)
+"""Kinds of entries on which later decisions rest though no account's state tells of them."""
 
 
 def _shown(state: State) -> str:

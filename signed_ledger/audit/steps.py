@@ -18,7 +18,7 @@ class Step(IntEnum):
     SCHEME = 6
     AGREEMENT = 7
     BATCHES = 8
-    PRESENTMENTS = 9
+    TRANSACTIONS = 9
     EVENTS = 10
     DECISIONS = 11
 
@@ -32,8 +32,8 @@ TITLES: Final = {
     Step.SCHEME: "each Scheme's transaction rests on its signed request, under a key valid there",
     Step.AGREEMENT: "each body says what the request says, and is of the Scheme that signed it",
     Step.BATCHES: "batches are whole, as the rules post them, and sum to zero in each currency",
-    Step.PRESENTMENTS: "each presentment builds on its authorisation, which is open, and ends its hold",
-    Step.EVENTS: "no webhook, authorisation or presentment is there twice",
+    Step.TRANSACTIONS: "what is about a transaction builds on the entry it began with, and on how it stands",
+    Step.EVENTS: "no webhook, authorisation, presentment or settlement is there twice",
     Step.DECISIONS: "decisions and balances are what the rules give; derived tables say the same",
 }
 

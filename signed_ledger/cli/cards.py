@@ -140,4 +140,4 @@ def _described(read: TransactionRead) -> dict[str, Any]:
 def _row(read: TransactionRead) -> tuple[object, ...]:
     body = read.body
     billed = (body.billing.amount, body.billing.currency)
-    return (read.seq, encode_time(read.time), body.TYPE, body.transaction_id, *billed, body.decision, body.reason)
+    return (read.seq, encode_time(read.time), body.type, body.transaction_id, *billed, body.decision, body.reason)

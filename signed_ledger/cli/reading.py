@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from signed_ledger.cli.wiring import opened_store, registry
 from signed_ledger.config import Settings
 from signed_ledger.errors import EntryNotFound, IntegrityViolation, Invalid, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.verified import verified_account, verified_body, verified_entry
-from signed_ledger.records import Transaction, card
+from signed_ledger.records import CardTransaction, Load, card
 from signed_ledger.store import AtSeq, Balances, FoundAccount, Moment, Reader, StoredEntry, TransactionsWanted
+
+CardsOwn: TypeAlias = Load | CardTransaction
 
 PAGE_ROWS: Final = 1_000
 
@@ -20,7 +22,7 @@ class TransactionRead(NamedTuple):
 
     seq: int
     time: int
-    body: Transaction
+    body: CardsOwn
 
 
 async def read_balances(settings: Settings, card_id: str, moment: Moment | None) -> Balances:
@@ -55,7 +57,7 @@ async def read_transactions(settings: Settings, card_id: str) -> list[Transactio
 def _verified(stored: StoredEntry, keyring: Keyring) -> TransactionRead:
     with _verifying(stored.seq):
         time = verified_entry(stored, keyring).time
-        return TransactionRead(stored.seq, time, cast(Transaction, verified_body(stored, keyring)))
+        return TransactionRead(stored.seq, time, cast(CardsOwn, verified_body(stored, keyring)))
 
 
 @contextmanager

@@ -22,8 +22,11 @@ from signed_ledger.encoding.entries import (
 )
 from signed_ledger.encoding.evidence import decode_evidence, encode_evidence
 from signed_ledger.encoding.notes import Note, NoteSignature, decode_note, encode_note, encode_signature
-from signed_ledger.encoding.requests import SchemeRequest, decode_request
+from signed_ledger.encoding.requests import decode_request
+from signed_ledger.encoding.settlements import settlement_csv
+from signed_ledger.encoding.terms import decode_terms, encode_terms
 from signed_ledger.encoding.text import decode_base64, decode_time, encode_base64, encode_json, encode_time
+from signed_ledger.encoding.transactions import encode_totals
 
 __all__ = [
     "PART_BYTES_MAX",
@@ -32,7 +35,6 @@ __all__ = [
     "Note",
     "NoteSignature",
     "Salted",
-    "SchemeRequest",
     "SignedEntry",
     "approval_digest",
     "decode_base64",
@@ -42,6 +44,7 @@ __all__ = [
     "decode_note",
     "decode_request",
     "decode_state",
+    "decode_terms",
     "decode_time",
     "encode_base64",
     "encode_body",
@@ -52,7 +55,10 @@ __all__ = [
     "encode_note",
     "encode_signature",
     "encode_state",
+    "encode_terms",
     "encode_time",
+    "encode_totals",
     "entry_key_name",
     "members_of",
+    "settlement_csv",
 ]

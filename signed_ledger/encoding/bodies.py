@@ -2,25 +2,31 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from signed_ledger.encoding.fields import Fields
+from signed_ledger.encoding.fields import Fields, money_members
+from signed_ledger.encoding.settlements import decode_settlement, encode_settlement
+from signed_ledger.encoding.terms import decode_terms, encode_terms
 from signed_ledger.encoding.text import decode_base64, decode_json, encode_base64, encode_json
+from signed_ledger.encoding.transactions import decode_card_transaction, encode_card_transaction
 from signed_ledger.errors import Invalid
-from signed_ledger.money import Money, format_minor
+from signed_ledger.money import format_minor
 from signed_ledger.records import (
+    MESSAGES,
     AccountId,
-    Authorisation,
-    AuthorisationRequest,
     Body,
-    EntryRef,
+    CardChange,
+    CardState,
+    CardTransaction,
     Genesis,
     JournalLine,
     KeyChange,
     Load,
     Opening,
-    Presentment,
+    Settlement,
     State,
+    Terms,
 )
 
 SALT_BYTES: Final = 16
@@ -47,15 +53,13 @@ def decode_body(data: bytes) -> Salted:
     """Read a body; raise `Invalid` for anything that `encode_body` would not have written."""
     fields = Fields(decode_json(data, "body"))
     kind = fields.text("kind")
-    name = fields.text("type") if kind == "transaction" else kind
-    decode = _DECODERS.get(name)
+    known, name = (_TRANSACTION_DECODERS, fields.text("type")) if kind == "transaction" else (_DECODERS, kind)
+    decode = known.get(name)
     if decode is None:
         raise Invalid("kind", f"{name!r} is not one that this version knows")
     salt = fields.base64("salt", SALT_BYTES)
     body = decode(fields)
     fields.done()
-    if kind != body.KIND:
-        raise Invalid("kind", f"{kind!r} is not one that this version knows")
     return Salted(body, salt)
 
 
@@ -91,10 +95,6 @@ def decode_state(data: bytes) -> State:
 
 
 # --- each class ----------------------------------------------------------------------------------------------------
-
-
-def _money(name: str, money: Money) -> dict[str, Any]:
-    return {f"{name}_amount": money.amount, f"{name}_currency": money.currency}
 
 
 def _encode_genesis(body: Genesis) -> dict[str, Any]:
@@ -154,12 +154,12 @@ def _decode_opening(fields: Fields) -> Opening:
     return Opening(AccountId(fields.text("owner"), fields.text("currency")))
 
 
-def _decided(body: Load | Authorisation | Presentment) -> dict[str, Any]:
+def _encode_load(body: Load) -> dict[str, Any]:
     return {
-        "type": body.TYPE,
+        "type": body.type,
         "transaction_id": body.transaction_id,
         "card_id": body.card_id,
-        **_money("billing", body.billing),
+        **money_members("billing", body.billing),
         "decision": body.decision,
         "reason": body.reason,
         "hold_change": body.hold_change.amount,
@@ -178,75 +178,14 @@ def _decode_load(fields: Fields) -> Load:
     return body
 
 
-def _encode_authorisation(body: Authorisation) -> dict[str, Any]:
-    return {
-        **_decided(body),
-        "scheme": body.scheme,
-        "webhook_id": body.webhook_id,
-        "merchant_name": body.request.merchant_name,
-        "merchant_country": body.request.merchant_country,
-        "merchant_mcc": body.request.merchant_mcc,
-        **_money("transaction", body.request.transaction),
-    }
+def _encode_card(body: CardChange) -> dict[str, Any]:
+    scheme = {} if body.card.scheme is None else {"scheme": body.card.scheme}
+    return {"op": body.op, "card_id": body.card.card_id, **scheme, "blocked": body.card.blocked, "why": body.why}
 
 
-def _decode_authorisation(fields: Fields) -> Authorisation:
-    request = AuthorisationRequest(
-        transaction_id=fields.text("transaction_id"),
-        card_id=fields.text("card_id"),
-        merchant_name=fields.text("merchant_name"),
-        merchant_country=fields.text("merchant_country"),
-        merchant_mcc=fields.text("merchant_mcc"),
-        billing=fields.money("billing_amount", "billing_currency"),
-        transaction=fields.money("transaction_amount", "transaction_currency"),
-    )
-    body = Authorisation(
-        scheme=fields.text("scheme"),
-        webhook_id=fields.text("webhook_id"),
-        request=request,
-        decision=fields.text("decision"),
-        reason=fields.text("reason"),
-    )
-    fields.exactly("hold_change", body.hold_change.amount)
-    return body
-
-
-def _encode_presentment(body: Presentment) -> dict[str, Any]:
-    members = {
-        **_decided(body),
-        "scheme": body.scheme,
-        "webhook_id": body.webhook_id,
-        "final": True,
-        "builds_on": {"seq": body.builds_on.seq, "leaf": encode_base64(body.builds_on.leaf)},
-        **_money("settlement", body.settlement),
-    }
-    if body.transaction is not None:
-        members |= _money("transaction", body.transaction)
-    if body.presentment_id is not None:
-        members["presentment_id"] = body.presentment_id
-    return members
-
-
-def _decode_presentment(fields: Fields) -> Presentment:
-    fields.exactly("final", True)
-    fields.exactly("decision", "posted")
-    fields.exactly("reason", "ok")
-    builds_on = fields.nested("builds_on")
-    billing = fields.money("billing_amount", "billing_currency")
-    body = Presentment(
-        scheme=fields.text("scheme"),
-        webhook_id=fields.text("webhook_id"),
-        transaction_id=fields.text("transaction_id"),
-        card_id=fields.text("card_id"),
-        billing=billing,
-        settlement=fields.money("settlement_amount", "settlement_currency"),
-        hold_change=Money(fields.minor("hold_change", billing.currency), billing.currency),
-        builds_on=EntryRef(builds_on.integer("seq"), builds_on.base64("leaf", 32)),
-        transaction=fields.money_or_none("transaction_amount", "transaction_currency"),
-        presentment_id=fields.text_or_none("presentment_id"),
-    )
-    builds_on.done()
-    return body
+def _decode_card(fields: Fields) -> CardChange:
+    card = CardState(fields.text("card_id"), fields.text_or_none("scheme"), fields.flag("blocked"))
+    return CardChange(fields.text("op"), card, fields.text("why"))
 
 
 def _encode_journal(body: JournalLine) -> dict[str, Any]:
@@ -274,17 +213,23 @@ _ENCODERS: Final[dict[type[Body], Callable[[Any], dict[str, Any]]]] = {
     Genesis: _encode_genesis,
     KeyChange: _encode_key,
     Opening: _encode_opening,
-    Load: _decided,
-    Authorisation: _encode_authorisation,
-    Presentment: _encode_presentment,
+    CardChange: _encode_card,
+    Terms: encode_terms,
+    Load: _encode_load,
+    CardTransaction: encode_card_transaction,
+    Settlement: encode_settlement,
     JournalLine: _encode_journal,
 }
 _DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "genesis": _decode_genesis,
     "key": _decode_key,
     "account": _decode_opening,
-    "load": _decode_load,
-    "authorisation": _decode_authorisation,
-    "presentment": _decode_presentment,
+    "card": _decode_card,
+    "terms": decode_terms,
     "journal": _decode_journal,
+}
+_TRANSACTION_DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
+    "load": _decode_load,
+    "settlement": decode_settlement,
+    **{name: partial(decode_card_transaction, message) for name, message in MESSAGES.items()},
 }

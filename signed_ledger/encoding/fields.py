@@ -7,6 +7,11 @@ from signed_ledger.errors import Invalid
 from signed_ledger.money import Money, parse_minor
 
 
+def money_members(name: str, money: Money) -> dict[str, Any]:
+    """The two members in which an amount stands."""
+    return {f"{name}_amount": money.amount, f"{name}_currency": money.currency}
+
+
 class Fields:
     """The members of one JSON object, taken by name; `done` refuses what nobody took."""
 
@@ -30,6 +35,15 @@ class Fields:
             raise Invalid(name, "is missing or not an integer")
         return value
 
+    def integer_or_none(self, name: str) -> int | None:
+        return self.integer(name) if name in self._left else None
+
+    def flag(self, name: str) -> bool:
+        value = self._left.pop(name, None)
+        if type(value) is not bool:
+            raise Invalid(name, "is missing or not true or false")
+        return value
+
     def list_of_text(self, name: str) -> list[str]:
         value = self._left.pop(name, None)
         if type(value) is not list or not all(type(member) is str for member in value):
@@ -47,6 +61,15 @@ class Fields:
         if type(value) is not dict:
             raise Invalid(name, "is missing or not an object")
         return Fields(value)
+
+    def list_of_nested(self, name: str) -> "list[Fields]":
+        value = self._left.pop(name, None)
+        if type(value) is not list or not all(type(member) is dict for member in value):
+            raise Invalid(name, "is missing or not a list of objects")
+        return [Fields(member) for member in value]
+
+    def has(self, name: str) -> bool:
+        return name in self._left
 
     def base64(self, name: str, size: int | None = None) -> bytes:
         return decode_base64(self.text(name), name, size)

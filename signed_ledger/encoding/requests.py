@@ -5,59 +5,40 @@ Refused: invalid UTF-8, duplicate keys, NaN and Infinity, unknown fields, lone s
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn
 
 from signed_ledger.errors import Invalid
-from signed_ledger.money import MINOR_DIGITS, Money, read_amount
-from signed_ledger.records import AuthorisationRequest, PresentmentRequest
-
-SchemeRequest: TypeAlias = AuthorisationRequest | PresentmentRequest
+from signed_ledger.money import MINOR_DIGITS, Money, read_amount, read_fee
+from signed_ledger.records import MESSAGES, Iso8583, Request
+from signed_ledger.records.messages import MONEY
+from signed_ledger.records.requests import ISO8583_ELEMENTS
 
 _NUMBER_CHARS_MAX: Final = 40
 
 
-def decode_request(kind: str, body: bytes) -> SchemeRequest:
-    """Read the body of a webhook of `kind`, `authorisation` or `presentment`; raise `Invalid` naming the field."""
+def decode_request(kind: str, body: bytes) -> Request:
+    """Read the body of a webhook of `kind`, one of `MESSAGES`; raise `Invalid` naming the field."""
     members = _read_object(body)
-    request = _DECODERS[kind](members)
+    message = MESSAGES[kind]
+    given: dict[str, Any] = {}
+    for name in message.required:
+        given[name] = _READERS[name](members, name)
+    for name in message.optional:
+        if name in members or f"{name}_amount" in members or f"{name}_currency" in members:
+            given[name] = _READERS[name](members, name)
+    interchange = given.pop("interchange", None)
+    request = Request(kind, **given)
     if members:
         raise Invalid(_shown(min(members)), "is not a field of this request")
-    return request
+    return request if interchange is None else _with_interchange(request, interchange)
 
 
-def _decode_authorisation(members: dict[str, Any]) -> AuthorisationRequest:
-    return AuthorisationRequest(
-        transaction_id=_text(members, "transaction_id"),
-        card_id=_text(members, "card_id"),
-        merchant_name=_text(members, "merchant_name"),
-        merchant_country=_text(members, "merchant_country"),
-        merchant_mcc=_mcc(_required(members, "merchant_mcc")),
-        billing=_money(members, "billing"),
-        transaction=_money(members, "transaction"),
-    )
-
-
-def _decode_presentment(members: dict[str, Any]) -> PresentmentRequest:
-    if members.pop("final", True) is not True:
-        raise Invalid("final", "must be true: partial clearings are not supported")
-    return PresentmentRequest(
-        transaction_id=_text(members, "transaction_id"),
-        settlement=_money(members, "settlement"),
-        card_id=_text_or_none(members, "card_id"),
-        merchant_name=_text_or_none(members, "merchant_name"),
-        merchant_country=_text_or_none(members, "merchant_country"),
-        merchant_mcc=_mcc(_required(members, "merchant_mcc")) if "merchant_mcc" in members else None,
-        billing=_money_or_none(members, "billing"),
-        transaction=_money_or_none(members, "transaction"),
-        presentment_id=_text_or_none(members, "presentment_id"),
-    )
-
-
-_DECODERS: Final[dict[str, Callable[[dict[str, Any]], SchemeRequest]]] = {
-    "authorisation": _decode_authorisation,
-    "presentment": _decode_presentment,
-}
+def _with_interchange(request: Request, text: Any) -> Request:
+    """A fee has the currency of what is settled, and none of its own on the wire."""
+    assert request.settlement is not None
+    return replace(request, interchange=read_fee(text, request.settlement.currency, "interchange_amount"))
 
 
 def _required(members: dict[str, Any], name: str) -> Any:
@@ -76,11 +57,15 @@ def _text(members: dict[str, Any], name: str) -> str:
     return value
 
 
-def _text_or_none(members: dict[str, Any], name: str) -> str | None:
-    return _text(members, name) if name in members else None
+def _flag(members: dict[str, Any], name: str) -> bool:
+    value = _required(members, name)
+    if type(value) is not bool:
+        raise Invalid(name, "must be true or false")
+    return value
 
 
-def _mcc(value: Any) -> Any:
+def _mcc(members: dict[str, Any], name: str) -> Any:
+    value = _required(members, name)
     return str(value) if type(value) is int else value
 
 
@@ -91,9 +76,30 @@ def _money(members: dict[str, Any], name: str) -> Money:
     return read_amount(amount, currency, f"{name}_amount")
 
 
-def _money_or_none(members: dict[str, Any], name: str) -> Money | None:
-    given = f"{name}_amount" in members or f"{name}_currency" in members
-    return _money(members, name) if given else None
+def _fee(members: dict[str, Any], name: str) -> Any:
+    return _required(members, f"{name}_amount")
+
+
+def _iso8583(members: dict[str, Any], name: str) -> Iso8583:
+    elements = _required(members, name)
+    if type(elements) is not dict or not elements:
+        raise Invalid(name, "must be an object of data elements")
+    for number in elements:
+        if number not in ISO8583_ELEMENTS:
+            raise Invalid(f"{name}.{_shown(number)}", f"is not one of {', '.join(ISO8583_ELEMENTS)}")
+    given = {number: _text(elements, number) for number in list(elements)}
+    return Iso8583(*map(given.get, ISO8583_ELEMENTS))
+
+
+_READERS: Final[dict[str, Callable[[dict[str, Any], str], Any]]] = {
+    **dict.fromkeys(("transaction_id", "card_id", "merchant_name", "merchant_country"), _text),
+    **dict.fromkeys(("authorisation_kind", "presentment_id", "refund_id"), _text),
+    "merchant_mcc": _mcc,
+    **dict.fromkeys(MONEY, _money),
+    **dict.fromkeys(("final", "force_post"), _flag),
+    "interchange": _fee,
+    "iso8583": _iso8583,
+}
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

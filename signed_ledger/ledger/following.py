@@ -7,9 +7,10 @@ import structlog
 from signed_ledger.encoding import decode_body, decode_entry
 from signed_ledger.errors import Fault, Invalid, KeyChangeRefused, Refusal
 from signed_ledger.keyring import Keyring
+from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.verified import verified_body, verified_entry
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import Genesis, KeyChange
+from signed_ledger.records import DEFAULT_TERMS, Genesis, KeyChange, Terms
 from signed_ledger.store import Store, StoredEntry
 
 log = structlog.get_logger("signed_ledger.ledger")
@@ -39,8 +40,21 @@ async def read_keyring(store: Store, newest: int) -> Keyring:
     return keyring
 
 
-async def follow(store: Store, keyring: Keyring, head: Head, newer: list[tuple[int, bytes]]) -> Head:
-    """Follow the chain from our head to the newest entry, taking key changes into `keyring`; give the new head.
+async def read_terms(store: Store, keyring: Keyring, newest: int) -> Terms:
+    """The terms in force after the entry at seq `newest`; raises `Invalid` where their entry does not verify."""
+    stored = await store.terms_entry(newest)
+    return DEFAULT_TERMS if stored is None else _verified_terms(stored, keyring)
+
+
+def _verified_terms(stored: StoredEntry, keyring: Keyring) -> Terms:
+    terms = verified_body(stored, keyring)
+    if not isinstance(terms, Terms):
+        raise Invalid("keys", f"names entry {stored.seq}, which has no terms")
+    return terms
+
+
+async def follow(store: Store, known: Known, head: Head, newer: list[tuple[int, bytes]]) -> Head:
+    """Follow the chain from our head to the newest entry, taking changes of keys and terms in; give the new head.
 
     `newer` are the (seq, note) from our head on, that one included. The hash chain is checked link by link, and the
     newest entry's signature, which stands for all before it. Raises `Fault` where this is not our history any more.
@@ -49,20 +63,23 @@ async def follow(store: Store, keyring: Keyring, head: Head, newer: list[tuple[i
         raise Fault(f"entry {head.seq} is not the one this process knows: the ledger was swapped or rewritten")
     try:
         for seq, note in newer[1:]:
-            head = await _follow_one(store, keyring, head, seq, note)
-        verified_entry(await store.entry(head.seq), keyring)
+            head = await _follow_one(store, known, head, seq, note)
+        verified_entry(await store.entry(head.seq), known.keyring)
     except (Invalid, Refusal) as error:
         raise Fault(f"what another process wrote after entry {newer[0][0]} does not verify: {error}") from error
     return head
 
 
-async def _follow_one(store: Store, keyring: Keyring, head: Head, seq: int, note: bytes) -> Head:
+async def _follow_one(store: Store, known: Known, head: Head, seq: int, note: bytes) -> Head:
     entry = decode_entry(note).entry
     if entry.seq != seq or seq != head.seq + 1 or entry.prev != leaf_hash(head.note):
         raise Invalid("prev", f"of entry {seq} is not the entry before it")
     if entry.kind == KeyChange.KIND:
-        change = _change_key(await store.entry(seq), keyring)
+        change = _change_key(await store.entry(seq), known.keyring)
         log.info("key_changed", op=change.op, role=change.role, whose=change.whose, kid=change.kid, seq=seq)
+    elif entry.kind == Terms.KIND:
+        known.terms = _verified_terms(await store.entry(seq), known.keyring)
+        log.info("terms_changed", seq=seq)
     return Head(seq, note, entry.time)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from signed_ledger.keyring import Keyring, approve
-from signed_ledger.records import ZERO_DIGEST, Genesis
+from signed_ledger.records import ZERO_DIGEST, Effect, Genesis
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
 from signed_ledger.store import create_database, derived_rows, ledger_rows
@@ -35,5 +35,5 @@ def found(
 
 def create_ledger(path: Path, genesis: Genesis, sealed: Sealed) -> None:
     """Make the ledger's file with entry 0, whole or not at all; raises `Invalid` where a file is already."""
-    rows = ledger_rows(0, sealed.note, sealed.parts) + derived_rows(0, genesis, None, None)
+    rows = ledger_rows(0, sealed.note, sealed.parts) + derived_rows(0, genesis, Effect())
     create_database(path, rows)

@@ -4,41 +4,25 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from signed_ledger.errors import IntegrityViolation, Invalid, KeyRevoked, Refusal, WebhookIdReused
-from signed_ledger.keyring import Keyring
+from signed_ledger.errors import IntegrityViolation, Invalid, KeyRevoked, Refusal, StateConflict, WebhookIdReused
 from signed_ledger.ledger.following import Head
-from signed_ledger.ledger.submissions import Answer, Look, Submission, Webhook
-from signed_ledger.ledger.verified import verified_account, verified_authorisation, verified_transaction
+from signed_ledger.ledger.known import Known
+from signed_ledger.ledger.learning import Learned, settlement_of
+from signed_ledger.ledger.submissions import Answer, Look, Settling, Submission, Webhook
+from signed_ledger.ledger.verified import verified_transaction
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import (
-    AccountId,
-    AuthorisationKey,
-    Body,
-    Evidence,
-    KeyChange,
-    Load,
-    State,
-    Transaction,
-)
-from signed_ledger.rules import (
-    Authorise,
-    Authorised,
-    Book,
-    Command,
-    Present,
-    accounts_for,
-    apply,
-    decide,
-)
+from signed_ledger.records import Body, Evidence, JournalLine, KeyChange, Opening
+from signed_ledger.rules import Asked, Command, Slot, accounts_for, apply, cards_for, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
-from signed_ledger.store import Found, Row, StoredEntry, derived_rows, ledger_rows
+from signed_ledger.store import Found, Row, Wanted
+from signed_ledger.tables import derived_rows, ledger_rows
 
 log = structlog.get_logger("signed_ledger.ledger")
 
 
 class Deferred(Exception):
-    """A presentment of an authorisation in this very group: it waits until that one can be read back from the store."""
+    """About a transaction that began in this very group: it waits until that entry can be read back from the store."""
 
 
 class Group:
@@ -48,65 +32,39 @@ class Group:
         self,
         *,
         head: Head,
-        keyring: Keyring,
-        known_accounts: dict[AccountId, State],
+        known: Known,
         now: int,
         load_signer: Callable[[bytes], Signer],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self.head = head
         self.rows: list[tuple[str, Row]] = []
-        self.violations = 0
-        self.book = Book()
-        self._known_accounts = known_accounts
-        self._asked: set[AccountId] = set()
-        self._keyring = keyring
+        self._learned = Learned(known)
+        self.book = self._learned.book
+        self._keyring = known.keyring
         self._now = now
         self._load_signer = load_signer
         self._random_bytes = random_bytes
-        self._webhooks: dict[tuple[str, str], StoredEntry] = {}
-        self._authorised: dict[AuthorisationKey, Authorised] = {}
-        self._untrusted: dict[AuthorisationKey | AccountId, Exception] = {}
 
-    # --- what is known ---------------------------------------------------------------------------------------------
+    @property
+    def violations(self) -> int:
+        """How many stored things did not verify."""
+        return self._learned.violations
 
-    def learn(self, found: Found, asked: Iterable[AccountId]) -> None:
-        """Take in what the store has, each row verified against its entry; what is not so decides nothing."""
-        self._asked.update(asked)
-        self._webhooks.update(found.webhooks)
-        for key, row in found.authorisations.items():
-            try:
-                self.book.authorisations[key], self._authorised[key] = verified_authorisation(row, self._keyring)
-            except (Invalid, Refusal) as error:
-                self._distrust(key, error, row.own.seq)
-        for account, balance in found.accounts.items():
-            try:
-                self.book.accounts[account] = verified_account(account, balance, self._keyring)
-            except Invalid as error:
-                self._distrust(account, error, balance.entry.seq)
+    def learn(self, found: Found) -> None:
+        """Take in what the store has; what does not verify decides nothing."""
+        self._learned.take(found)
 
-    def unknown_accounts(self, submissions: Iterable[Submission]) -> list[AccountId]:
-        """The accounts that these need and that neither an earlier group nor the store's answer to this one told of."""
-        named = [account for submission in submissions for account in self._accounts_of(submission)]
-        for account in named:
-            if account in self._known_accounts:
-                self.book.accounts.setdefault(account, self._known_accounts[account])
-        return [account for account in dict.fromkeys(named) if self._is_unknown(account)]
-
-    def _accounts_of(self, submission: Submission) -> list[AccountId]:
-        command = self._command(submission)
-        return [] if command is None else accounts_for(self.book, command)
-
-    def _is_unknown(self, account: AccountId) -> bool:
-        return account not in self.book.accounts and account not in self._asked
-
-    def _distrust(self, name: AuthorisationKey | AccountId, error: Exception, seq: int) -> None:
-        self._untrusted[name] = error
-        self._alarm(seq, error)
-
-    def _alarm(self, seq: int, error: Exception) -> None:
-        self.violations += 1
-        log.error("integrity_violation", seq=seq, reason=str(error))
+    def unknown(self, submissions: list[Submission]) -> Wanted | None:
+        """What these need besides, and neither an earlier group nor the store's answer to this one told of."""
+        for submission in submissions:
+            if isinstance(submission, Settling):
+                self.book.add_unsettled(submission.command.scheme, submission.sums)
+        commands = [command for submission in submissions if (command := self._command(submission)) is not None]
+        return self._learned.unknown(
+            [account for command in commands for account in accounts_for(self.book, command)],
+            [card_id for command in commands for card_id in cards_for(self.book, command)],
+        )
 
     # --- deciding --------------------------------------------------------------------------------------------------
 
@@ -118,29 +76,36 @@ class Group:
             return self._change_key(submission)
         if isinstance(submission, Webhook):
             self._check_key(submission)
-            if submission.id in self._webhooks:
+            if submission.id in self._learned.webhooks:
                 return self._replay(submission)
-            if isinstance(command := self._command(submission), Present) and self._is_fresh(submission):
-                raise Deferred
+        if isinstance(submission, Settling):
+            self._check_since(submission)
         command = self._command(submission)
         assert command is not None
-        self._check_trusted(submission, command)
+        if isinstance(command, Asked) and self._is_fresh(command):
+            raise Deferred
+        self._check_trusted(command)
         evidence = submission.evidence if isinstance(submission, Webhook) else None
-        return self._record(decide(self.book, command, self._next_seq), evidence)
+        return self._record(decide(self.book, command, Slot(self._next_seq, self._time)), evidence)
 
     @property
     def _next_seq(self) -> int:
         return self.head.seq + 1
 
+    @property
+    def _time(self) -> int:
+        """Entries' time never goes back."""
+        return max(self._now, self.head.time)
+
     def _command(self, submission: Submission) -> Command | None:
-        if isinstance(submission, Load):
-            return submission
-        if not isinstance(submission, Webhook):
+        if isinstance(submission, Look | KeyChange):
             return None
-        scheme, webhook_id, request, _ = submission
-        if submission.type == "authorisation":
-            return Authorise(scheme, webhook_id, request)  # type: ignore[arg-type]
-        return Present(scheme, webhook_id, request, self._authorised.get(submission.authorisation_key))  # type: ignore[arg-type]
+        if isinstance(submission, Settling):
+            return submission.command
+        command = submission.asked if isinstance(submission, Webhook) else submission
+        if isinstance(command, Asked):
+            return command._replace(authorised=self._learned.authorised.get(command.key))
+        return command
 
     def _check_key(self, webhook: Webhook) -> None:
         """The key was valid when the request came in; it must be still where its evidence will stand."""
@@ -152,31 +117,40 @@ class Group:
 
     def _replay(self, webhook: Webhook) -> Answer:
         """The first answer again, from the store and verified like all that is told; or `WebhookIdReused`."""
-        stored = self._webhooks[webhook.id]
+        stored = self._learned.webhooks[webhook.id]
         try:
             first = verified_transaction(stored, self._keyring)
             if (first.body.scheme, first.body.webhook_id) != webhook.id:
                 raise Invalid("webhooks", f"names entry {stored.seq}, which answered another webhook")
         except (Invalid, Refusal) as error:
-            self._alarm(stored.seq, error)
+            self._learned.alarm(stored.seq, error)
             raise _violation() from error
-        if not webhook.is_same_as(first.body.TYPE, first.evidence):
+        assert first.evidence is not None
+        if not webhook.is_same_as(first.body.type, first.evidence):
             raise reused(webhook)
         assert stored.note is not None
         assert stored.parts.body is not None
         return Answer(stored.seq, first.body, stored.note, stored.parts.body, replayed=True)
 
-    def _is_fresh(self, webhook: Webhook) -> bool:
-        key = webhook.authorisation_key
-        return key in self.book.authorisations and key not in self._authorised
+    def _is_fresh(self, command: Asked) -> bool:
+        if command.request.type == "authorisation":
+            return False
+        return command.key in self.book.authorisations and command.key not in self._learned.authorised
 
-    def _check_trusted(self, submission: Submission, command: Command) -> None:
-        names: list[AuthorisationKey | AccountId] = [*accounts_for(self.book, command)]
-        if isinstance(submission, Webhook):
-            names.append(submission.authorisation_key)
+    def _check_trusted(self, command: Command) -> None:
+        names: list[object] = [*accounts_for(self.book, command), *cards_for(self.book, command)]
+        if isinstance(command, Asked):
+            names += [command.key, command.posting_key]
         for name in names:
-            if name in self._untrusted:
-                raise _violation() from self._untrusted[name]
+            if name in self._learned.untrusted:
+                raise _violation() from self._learned.untrusted[name]
+
+    def _check_since(self, settling: Settling) -> None:
+        name = settlement_of(settling.command.scheme)
+        if name in self._learned.untrusted:
+            raise _violation() from self._learned.untrusted[name]
+        if self._learned.settled_at.get(settling.command.scheme, -1) != settling.since:
+            raise StateConflict("Another settlement came between: nothing was settled, run it again.", field="date")
 
     def _change_key(self, change: KeyChange) -> Answer:
         self._keyring.check(change)
@@ -187,12 +161,12 @@ class Group:
     # --- from here on it must succeed ------------------------------------------------------------------------------
 
     def _record(self, bodies: list[Body], evidence: Evidence | None) -> Answer:
-        """Apply, chain and sign; gives the answer that the transaction (or key change) among `bodies` is."""
+        """Apply, chain and sign; gives the answer that the one among `bodies` is which the others come along with."""
         answer = None
         for body in bodies:
-            decides = isinstance(body, Transaction | KeyChange)
-            sealed = self._append(body, evidence if decides else None)
-            if decides:
+            answers = not isinstance(body, Opening | JournalLine)
+            sealed = self._append(body, evidence if answers else None)
+            if answers:
                 assert sealed.parts.body is not None
                 answer = Answer(sealed.ref.seq, body, sealed.note, sealed.parts.body)  # type: ignore[arg-type]
         assert answer is not None
@@ -201,7 +175,7 @@ class Group:
     def _append(self, body: Body, evidence: Evidence | None) -> Sealed:
         effect = apply(self.book, body, self._next_seq)
         seq, prev = self._next_seq, leaf_hash(self.head.note)
-        place = Place(self._keyring.origin, seq, prev, max(self._now, self.head.time))
+        place = Place(self._keyring.origin, seq, prev, self._time)
         sealed = seal(
             place,
             body,
@@ -211,9 +185,25 @@ class Group:
             random_bytes=self._random_bytes,
         )
         self.rows += ledger_rows(seq, sealed.note, sealed.parts)
-        self.rows += derived_rows(seq, body, effect.state, effect.authorisation)
+        self.rows += derived_rows(seq, body, effect)
         self.head = Head(seq, sealed.note, place.time)
         return sealed
+
+
+def wanted_by(submissions: Iterable[Submission]) -> Wanted:
+    """What the store is asked for first: what submissions name outright."""
+    wanted = Wanted()
+    for submission in submissions:
+        if isinstance(submission, Webhook):
+            wanted.webhooks.append(submission.id)
+        command = submission.asked if isinstance(submission, Webhook) else submission
+        if isinstance(command, Asked):
+            wanted.authorisations.append(command.key)
+            if command.posting_key is not None:
+                wanted.postings.append(command.posting_key)
+        elif isinstance(command, Settling):
+            wanted.settlements.append((command.command.scheme, command.known))
+    return wanted
 
 
 def reused(webhook: Webhook) -> WebhookIdReused:

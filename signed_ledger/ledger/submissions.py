@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from signed_ledger.encoding import SchemeRequest
 from signed_ledger.errors import Refusal
-from signed_ledger.records import AuthorisationKey, AuthorisationRequest, Evidence, KeyChange, Load, Transaction
+from signed_ledger.records import CardChange, Evidence, KeyChange, Load, Request, Terms, Transaction, Unsettled
+from signed_ledger.rules import Asked, ChangeCard, Settle
 
 
 class Webhook(NamedTuple):
@@ -14,13 +14,13 @@ class Webhook(NamedTuple):
 
     scheme: str
     webhook_id: str
-    request: SchemeRequest
+    request: Request
     evidence: Evidence
 
     @property
     def type(self) -> str:
         """The transaction type it asks for."""
-        return "authorisation" if isinstance(self.request, AuthorisationRequest) else "presentment"
+        return self.request.type
 
     @property
     def id(self) -> tuple[str, str]:
@@ -28,26 +28,42 @@ class Webhook(NamedTuple):
         return (self.scheme, self.webhook_id)
 
     @property
-    def authorisation_key(self) -> AuthorisationKey:
-        return AuthorisationKey(self.scheme, self.request.transaction_id)
+    def asked(self) -> Asked:
+        return Asked(self.scheme, self.webhook_id, self.request)
 
     def is_same_as(self, other_type: str, other: Evidence) -> bool:
         """Whether the other webhook under this id asked for the same with the very same body."""
         return (other_type, other.request.body) == (self.type, self.evidence.request.body)
 
 
+class Settling(NamedTuple):
+    """A settlement, and what its Scheme posted between the settlement at seq `since` (-1: none) and the seq `known`.
+
+    The writer adds what was posted after that, and refuses where another settlement came between.
+    """
+
+    command: Settle
+    since: int
+    known: int
+    sums: dict[str, Unsettled]
+
+
 class Look(NamedTuple):
     """Nothing to write: catch up with what other processes wrote."""
 
 
-Submission: TypeAlias = Webhook | Load | KeyChange | Look
+Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | KeyChange | Look
+"""`Asked` without a webhook id is our own: an expiry."""
+
+Recorded: TypeAlias = Transaction | CardChange | Terms | KeyChange
+"""The bodies that answer a submission; the others come along with one."""
 
 
 class Answer(NamedTuple):
-    """A recorded decision, or key change, that is on disk: its entry, and its body as an object and as stored."""
+    """A recorded decision or change that is on disk: its entry, and its body as an object and as stored."""
 
     seq: int
-    body: Transaction | KeyChange
+    body: Recorded
     entry: bytes
     body_bytes: bytes
     replayed: bool = False

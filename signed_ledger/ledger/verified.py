@@ -11,27 +11,37 @@ from signed_ledger.keyring import Keyring
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.records import (
     AccountId,
-    Authorisation,
     AuthorisationState,
     Body,
+    CardChange,
+    CardState,
+    CardTransaction,
     Entry,
     EntryRef,
     Evidence,
-    Presentment,
+    Opening,
+    PostingKey,
+    Settlement,
     State,
+    Unsettled,
+    card,
 )
-from signed_ledger.rules import Authorised, authorisation_cleared, authorisation_opened
+from signed_ledger.rules import Authorised, authorisation_after, unsettled_of
 from signed_ledger.schemes import verify_recorded
 from signed_ledger.sealing import open_entry, open_part
-from signed_ledger.store import FoundAccount, FoundAuthorisation, StoredEntry
+from signed_ledger.store import FoundAccount, FoundAuthorisation, FoundCard, StoredEntry
+from signed_ledger.tables import authorisation_row, card_row
 
 
 class VerifiedTransaction(NamedTuple):
-    """A Scheme's transaction as recorded; both parties' signatures verified, body, evidence and request agreeing."""
+    """A card's transaction as recorded, signed by the Issuer.
+
+    Where a Scheme asked for it, its signature is verified too, and body, evidence and request agree.
+    """
 
     ref: EntryRef
-    body: Authorisation | Presentment
-    evidence: Evidence
+    body: CardTransaction
+    evidence: Evidence | None
 
 
 def verified_entry(stored: StoredEntry, keyring: Keyring) -> Entry:
@@ -62,32 +72,72 @@ def verified_account(account: AccountId, found: FoundAccount, keyring: Keyring) 
     return state
 
 
+def verified_card(card_id: str, found: FoundCard, keyring: Keyring) -> CardState:
+    """Whose a card is and whether it is blocked, once the entry that the row names says so."""
+    body = verified_body(found.entry, keyring)
+    if isinstance(body, CardChange):
+        state = body.card
+    elif isinstance(body, Opening) and body.account.owner == card(card_id):
+        state = CardState(card_id)
+    elif isinstance(body, CardTransaction) and body.opens and body.decision != "declined":
+        state = CardState(body.card_id, body.scheme)
+    else:
+        raise Invalid("card_states", f"names entry {found.entry.seq}, which says nothing of a card")
+    if card_row(found.entry.seq, state) != (card_id, found.entry.seq, found.scheme, found.blocked):
+        raise Invalid("card_states", f"does not say of {card_id} what entry {found.entry.seq} says")
+    return state
+
+
 def verified_transaction(stored: StoredEntry, keyring: Keyring) -> VerifiedTransaction:
     """Both signatures again, from the stored bytes, and that body, evidence and request agree."""
     entry = verified_entry(stored, keyring)
     body = _body(stored, entry)
-    if not isinstance(body, Authorisation | Presentment):
-        raise Invalid("entry", f"{stored.seq} is not a Scheme's transaction")
+    if not isinstance(body, CardTransaction):
+        raise Invalid("entry", f"{stored.seq} is not a card's transaction")
     assert stored.note is not None
+    ref = EntryRef(stored.seq, leaf_hash(stored.note))
+    if body.webhook_id is None:
+        return VerifiedTransaction(ref, body, None)
     evidence = decode_evidence(open_part("evidence", entry.evidence, stored.parts.evidence))
     key = keyring.find(evidence.kid)
     if key is None or not key.is_valid_at(stored.seq):
         raise Invalid("evidence", f"is by a key that was not valid at seq {stored.seq}")
     verify_recorded(body, evidence, key)
-    return VerifiedTransaction(EntryRef(stored.seq, leaf_hash(stored.note)), body, evidence)
+    return VerifiedTransaction(ref, body, evidence)
 
 
 def verified_authorisation(found: FoundAuthorisation, keyring: Keyring) -> tuple[AuthorisationState, Authorised]:
     """Where an authorisation stands, and itself, once its own entry and the newest about it both say so."""
     own = verified_transaction(found.own, keyring)
-    if not isinstance(own.body, Authorisation):
-        raise Invalid("authorisation_states", f"names entry {own.ref.seq}, which is no authorisation")
-    state = authorisation_opened(own.body, own.ref.seq)
+    state = authorisation_after(own.body, own.ref.seq, None)
     if found.newest.seq != own.ref.seq:
         newest = verified_transaction(found.newest, keyring)
-        if not isinstance(newest.body, Presentment) or newest.body.builds_on != own.ref:
+        if newest.body.builds_on != own.ref:
             raise Invalid("authorisation_states", f"names entry {newest.ref.seq}, which is not about it")
-        state = authorisation_cleared(state)
-    if state != found.state:
+        state = authorisation_after(newest.body, newest.ref.seq, state)
+    if state is None or state.key != found.key or authorisation_row(state) != found.row:
         raise Invalid("authorisation_states", f"does not say what entry {found.newest.seq} says")
     return state, Authorised(own.ref, own.body)
+
+
+def verified_posting(key: PostingKey, stored: StoredEntry, keyring: Keyring) -> int:
+    """The seq of the posting that has this id, once its entry says so."""
+    if verified_transaction(stored, keyring).body.posting_key != key:
+        raise Invalid("postings", f"names entry {stored.seq}, which is not {key.name} of {key.transaction_id}")
+    return stored.seq
+
+
+def verified_settlement(scheme: str, stored: StoredEntry, keyring: Keyring) -> Settlement:
+    """A settlement with this Scheme."""
+    body = verified_body(stored, keyring)
+    if not isinstance(body, Settlement) or body.scheme != scheme:
+        raise Invalid("settlements", f"names entry {stored.seq}, which settles nothing with {scheme}")
+    return body
+
+
+def verified_posted(scheme: str, stored: StoredEntry, keyring: Keyring) -> dict[str, Unsettled]:
+    """What a presentment or refund of this Scheme adds to its next settlement, once both parties' signatures verify."""
+    body = verified_transaction(stored, keyring).body
+    if body.scheme != scheme:
+        raise Invalid("transactions", f"names entry {stored.seq}, which is not {scheme}'s")
+    return unsettled_of(body, stored.seq)

@@ -14,13 +14,14 @@ import structlog
 
 from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.following import Head, follow, read_keyring
-from signed_ledger.ledger.group import Deferred, Group, reused
-from signed_ledger.ledger.submissions import Answer, Look, Pending, Submission, Webhook
+from signed_ledger.ledger.following import Head, follow, read_keyring, read_terms
+from signed_ledger.ledger.group import Deferred, Group, reused, wanted_by
+from signed_ledger.ledger.known import Known
+from signed_ledger.ledger.submissions import Answer, Look, Pending, Settling, Submission, Webhook
 from signed_ledger.ledger.verified import verified_entry
-from signed_ledger.records import AccountId, RegisteredKey, State, Transaction
+from signed_ledger.records import RegisteredKey, Terms, Transaction
 from signed_ledger.signing import Signer
-from signed_ledger.store import Store, Wanted
+from signed_ledger.store import Store
 from signed_ledger.telemetry import Metrics
 
 log = structlog.get_logger("signed_ledger.ledger")
@@ -47,7 +48,7 @@ class Ledger:
     def __init__(
         self,
         store: Store,
-        keyring: Keyring,
+        known: Known,
         head: Head,
         *,
         load_signer: Callable[[bytes], Signer],
@@ -56,16 +57,15 @@ class Ledger:
         metrics: Metrics,
         limits: Limits,
     ) -> None:
-        self.keyring = keyring
         self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._store = store
+        self._known = known
         self._head = head
         self._load_signer = load_signer
         self._clock = clock
         self._random_bytes = random_bytes
         self._metrics = metrics
         self._limits = limits
-        self._accounts: dict[AccountId, State] = {}  # true while the head is `_head`; oldest use first
         self._queue: deque[Pending] = deque()
         self._in_flight: dict[tuple[str, str], Pending] = {}
         self._work = asyncio.Event()
@@ -95,16 +95,27 @@ class Ledger:
         entry = verified_entry(newest, keyring)
         assert newest.note is not None
         load_signer(keyring.entry_key_at(newest.seq + 1))
+        limits = limits or Limits()
         return cls(
             store,
-            keyring,
+            Known(keyring, await read_terms(store, keyring, newest.seq), limits.cache_accounts_max),
             Head(newest.seq, newest.note, entry.time),
             load_signer=load_signer,
             clock=clock,
             random_bytes=random_bytes,
             metrics=metrics or Metrics(),
-            limits=limits or Limits(),
+            limits=limits,
         )
+
+    @property
+    def keyring(self) -> Keyring:
+        """The key registry as of the last group."""
+        return self._known.keyring
+
+    @property
+    def terms(self) -> Terms:
+        """The terms as of the last group."""
+        return self._known.terms
 
     def find_key(self, kid: str) -> RegisteredKey | None:
         """The registered key of this kid as of the last group."""
@@ -188,34 +199,33 @@ class Ledger:
                     return
 
     def _take(self) -> list[Pending]:
-        count = min(len(self._queue), self._limits.group_commands_max)
-        return [self._queue.popleft() for _ in range(count)]
+        """The next group. A settlement is one by itself: which accounts it needs depends on all before it."""
+        taken = [self._queue.popleft()]
+        while self._queue and len(taken) < self._limits.group_commands_max:
+            if isinstance(taken[0].submission, Settling) or isinstance(self._queue[0].submission, Settling):
+                break
+            taken.append(self._queue.popleft())
+        return taken
 
     async def _write(self, pendings: list[Pending]) -> None:
         submissions = [pending.submission for pending in pendings]
-        wanted = self._wanted(submissions)
-        begun = await self._store.begin(self._head.seq, wanted)
+        begun = await self._store.begin(self._head.seq, wanted_by(submissions))
         if len(begun.newer) != 1 or begun.newer[0][1] != self._head.note:
-            self._accounts.clear()
-            self._head = await follow(self._store, self.keyring, self._head, begun.newer)
+            self._known.forget()
+            self._head = await follow(self._store, self._known, self._head, begun.newer)
         group = Group(
             head=self._head,
-            keyring=self.keyring,
-            known_accounts=self._accounts,
+            known=self._known,
             now=self._clock(),
             load_signer=self._load_signer,
             random_bytes=self._random_bytes,
         )
-        group.learn(begun.found, wanted.accounts)
-        if unknown := group.unknown_accounts(submissions):
-            group.learn(await self._store.read(Wanted([], [], unknown)), unknown)
+        group.learn(begun.found)
+        if unknown := group.unknown(submissions):
+            group.learn(await self._store.read(unknown))
         outcomes = [(pending, self._settle(group, pending)) for pending in pendings]
         await self._commit(group)
         self._resolve(outcomes)
-
-    def _wanted(self, submissions: list[Submission]) -> Wanted:
-        webhooks = [submission for submission in submissions if isinstance(submission, Webhook)]
-        return Wanted([w.id for w in webhooks], [w.authorisation_key for w in webhooks], [])
 
     def _settle(self, group: Group, pending: Pending) -> Answer | Refusal | Deferred | None:
         try:
@@ -232,14 +242,7 @@ class Ledger:
         await self._store.append(group.rows)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._head = group.head
-        self._remember(group.book.accounts)
-
-    def _remember(self, accounts: dict[AccountId, State]) -> None:
-        for account, state in accounts.items():
-            self._accounts.pop(account, None)
-            self._accounts[account] = state
-        while len(self._accounts) > self._limits.cache_accounts_max:
-            del self._accounts[next(iter(self._accounts))]
+        self._known.remember(group.book)
 
     def _resolve(self, outcomes: list[tuple[Pending, Answer | Refusal | Deferred | None]]) -> None:
         """Tell each who waits: after the commit, so what is told is on disk."""
@@ -258,7 +261,7 @@ class Ledger:
         if answer.replayed:
             self._metrics.replays.inc()
         elif isinstance(answer.body, Transaction):
-            self._metrics.decisions.labels(answer.body.TYPE, answer.body.reason).inc()
+            self._metrics.decisions.labels(answer.body.type, answer.body.reason).inc()
         log.debug("recorded", seq=answer.seq, kind=answer.body.KIND, replayed=answer.replayed)
 
     def _forget(self, pending: Pending) -> None:

@@ -5,50 +5,88 @@ raw `bytes`. What stands on disk for each is told in docs/FORMAT.md and made in 
 """
 
 from signed_ledger.records.bodies import (
-    Authorisation,
     Body,
+    CardChange,
+    CardTransaction,
     Genesis,
     JournalLine,
     KeyChange,
     Load,
     Opening,
-    Presentment,
     Transaction,
+    posting_key_of,
 )
 from signed_ledger.records.entries import Entry, Evidence, FindKey, HttpRequest, PartDigest, Parts, RegisteredKey
-from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, scheme
-from signed_ledger.records.requests import AuthorisationRequest, PresentmentRequest
-from signed_ledger.records.states import CLEARED, DECLINED, PENDING, AuthorisationKey, AuthorisationState, State
+from signed_ledger.records.messages import MESSAGES, RESPONSE_CODES, Message
+from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, card_of, external, scheme
+from signed_ledger.records.requests import Iso8583, Request
+from signed_ledger.records.settlements import SettledSum, Settlement, Unsettled
+from signed_ledger.records.states import (
+    CLEARED,
+    DECLINED,
+    EXPIRED,
+    PENDING,
+    REVERSED,
+    AuthorisationKey,
+    AuthorisationState,
+    CardState,
+    Effect,
+    PostingKey,
+    State,
+    Totals,
+)
+from signed_ledger.records.terms import DEFAULT_TERMS, FeeRate, Scope, Terms, Tolerance, Window
 
 __all__ = [
     "CLEARED",
     "DECLINED",
+    "DEFAULT_TERMS",
+    "EXPIRED",
     "ISSUER",
+    "MESSAGES",
     "PENDING",
+    "RESPONSE_CODES",
+    "REVERSED",
     "ZERO_DIGEST",
     "AccountId",
-    "Authorisation",
     "AuthorisationKey",
-    "AuthorisationRequest",
     "AuthorisationState",
     "Body",
+    "CardChange",
+    "CardState",
+    "CardTransaction",
+    "Effect",
     "Entry",
     "EntryRef",
     "Evidence",
+    "FeeRate",
     "FindKey",
     "Genesis",
     "HttpRequest",
+    "Iso8583",
     "JournalLine",
     "KeyChange",
     "Load",
+    "Message",
     "Opening",
     "PartDigest",
     "Parts",
-    "Presentment",
-    "PresentmentRequest",
+    "PostingKey",
     "RegisteredKey",
+    "Request",
+    "Scope",
+    "SettledSum",
+    "Settlement",
     "State",
+    "Terms",
+    "Tolerance",
+    "Totals",
     "Transaction",
+    "Unsettled",
+    "Window",
     "card",
+    "card_of",
+    "external",
+    "posting_key_of",
     "scheme",
 ]

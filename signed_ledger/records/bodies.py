@@ -1,11 +1,14 @@
 """What an entry says: one class for each kind of entry, and for each type of transaction."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeAlias
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
+from signed_ledger.records.messages import FLAGS, MESSAGES, Message
 from signed_ledger.records.names import (
+    CARD_OPS,
+    CONTROL,
     KEY_OPS,
     KEY_ROLES,
     KID,
@@ -21,7 +24,10 @@ from signed_ledger.records.names import (
     check_natural,
     check_size,
 )
-from signed_ledger.records.requests import AuthorisationRequest
+from signed_ledger.records.requests import Request
+from signed_ledger.records.settlements import Settlement
+from signed_ledger.records.states import AuthorisationKey, CardState, PostingKey, Totals
+from signed_ledger.records.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,6 @@ class Load:
     """Money put on a card by the Issuer."""
 
     KIND: ClassVar[str] = "transaction"
-    TYPE: ClassVar[str] = "load"
 
     transaction_id: str
     card_id: str
@@ -107,6 +112,15 @@ class Load:
         check_asked(self.billing, "billing")
         if self.billing.minor == 0:
             raise Invalid("billing_amount", "must be more than nothing")
+
+    @property
+    def type(self) -> str:
+        return "load"
+
+    @property
+    def scheme(self) -> str:
+        """None's: it is the Issuer's own."""
+        return ""
 
     @property
     def decision(self) -> str:
@@ -121,92 +135,118 @@ class Load:
         return Money(0, self.billing.currency)
 
 
-@dataclass(frozen=True, slots=True)
-class Authorisation:
-    """The Issuer's decision on an authorisation request; `reason` is `ok`, or why it was declined."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardTransaction:
+    """A Scheme's message and what was decided on it; or the Issuer's own expiry, which has no `webhook_id`.
+
+    `request` is complete: what the Scheme left out is filled in (card, billing, interchange, final), and what the entry
+    it builds on says already is not said again (merchant). `totals` are those of the authorisation after it, where it
+    changed them. `form` is 1 for entries of release 0.1, which say less; 2 from then on.
+    """
 
     KIND: ClassVar[str] = "transaction"
-    TYPE: ClassVar[str] = "authorisation"
 
     scheme: str
-    webhook_id: str
-    request: AuthorisationRequest
+    webhook_id: str | None
+    request: Request
     decision: str
     reason: str
+    hold_change: Money
+    builds_on: EntryRef | None = None
+    totals: Totals | None = None
+    expires: int | None = None
+    window_days: int | None = None
+    flags: tuple[str, ...] = ()
+    form: int = 2
 
     def __post_init__(self) -> None:
+        message = MESSAGES.get(self.request.type)
+        if message is None:
+            raise Invalid("type", f"{self.request.type!r} is not one that this version knows")
         check_matches(NAME, self.scheme, "scheme", "1 to 64 of A-Za-z0-9._-")
-        check_matches(WEBHOOK_ID, self.webhook_id, "webhook_id", "1 to 128 of A-Za-z0-9_-")
-        if (self.decision, self.reason) not in AUTHORISATION_DECISIONS:
-            raise Invalid("decision", "is not one of approved ok, declined insufficient_funds, declined card_not_found")
+        if (self.webhook_id is not None) is not message.is_sent:
+            raise Invalid("webhook_id", "must be there where a Scheme has sent this, and not where it has not")
+        if self.webhook_id is not None:
+            check_matches(WEBHOOK_ID, self.webhook_id, "webhook_id", "1 to 128 of A-Za-z0-9_-")
+        if (self.decision, self.reason) not in _decisions(message):
+            raise Invalid("decision", f"{self.decision} {self.reason} is not one of a {message.type}")
+        if self.request.card_id is None or self.request.billing is None:
+            raise Invalid("billing", "card and billing amount must be filled in")
+        if self.hold_change.currency != self.billing.currency:
+            raise Invalid("hold_change", "must be in the billing currency")
+        if self.builds_on is not None:
+            check_natural(self.builds_on.seq, "builds_on")
+            check_size(self.builds_on.leaf, 32, "builds_on")
+        if list(self.flags) != [flag for flag in FLAGS if flag in self.flags]:
+            raise Invalid("flags", f"must be of {', '.join(FLAGS)}, in this order, each once")
+
+    @property
+    def type(self) -> str:
+        return self.request.type
 
     @property
     def transaction_id(self) -> str:
-        return self.request.transaction_id
+        """The transaction it is about; its own id where it is a refund that names none."""
+        name = self.request.transaction_id or self.request.refund_id
+        assert name is not None
+        return name
 
     @property
     def card_id(self) -> str:
+        assert self.request.card_id is not None
         return self.request.card_id
 
     @property
     def billing(self) -> Money:
+        assert self.request.billing is not None
         return self.request.billing
 
     @property
-    def hold_change(self) -> Money:
-        return self.billing if self.decision == "approved" else Money(0, self.billing.currency)
+    def key(self) -> AuthorisationKey:
+        return AuthorisationKey(self.scheme, self.transaction_id)
+
+    @property
+    def opens(self) -> bool:
+        """Whether the transaction begins with it: an authorisation, or a posting with none behind it."""
+        return self.builds_on is None
+
+    @property
+    def in_first_form(self) -> "CardTransaction":
+        """The same, saying no more than release 0.1 did."""
+        return replace(self, form=1, totals=None, expires=None, window_days=None, flags=())
+
+    @property
+    def posting_key(self) -> PostingKey | None:
+        """Its own name among the postings of its transaction, where the Scheme gave it one."""
+        return posting_key_of(self.scheme, self.request)
 
 
-AUTHORISATION_DECISIONS: Final = (
-    ("approved", "ok"),
-    ("declined", "insufficient_funds"),
-    ("declined", "card_not_found"),
-)
+def posting_key_of(scheme: str, request: Request) -> PostingKey | None:
+    own = request.presentment_id or request.refund_id
+    if own is None:
+        return None
+    return PostingKey(scheme, request.transaction_id or own, f"{request.type}:{own}")
+
+
+def _decisions(message: Message) -> list[tuple[str, str]]:
+    return [(message.approving, "ok"), *(("declined", reason) for reason in message.declined_for)]
 
 
 @dataclass(frozen=True, slots=True)
-class Presentment:
-    """A clearing that was posted: what was billed to the card, what the Scheme is owed, the hold released.
+class CardChange:
+    """A card is bound to its Scheme, blocked or unblocked: how it stands after that. `why` is for people."""
 
-    `billing` is never absent here. `builds_on` is the authorisation's entry.
-    """
+    KIND: ClassVar[str] = "card"
 
-    KIND: ClassVar[str] = "transaction"
-    TYPE: ClassVar[str] = "presentment"
-
-    scheme: str
-    webhook_id: str
-    transaction_id: str
-    card_id: str
-    billing: Money
-    settlement: Money
-    hold_change: Money
-    builds_on: EntryRef
-    transaction: Money | None = None
-    presentment_id: str | None = None
+    op: str
+    card: CardState
+    why: str = ""
 
     def __post_init__(self) -> None:
-        check_matches(NAME, self.scheme, "scheme", "1 to 64 of A-Za-z0-9._-")
-        check_matches(WEBHOOK_ID, self.webhook_id, "webhook_id", "1 to 128 of A-Za-z0-9_-")
-        check_matches(NAME, self.transaction_id, "transaction_id", "1 to 64 of A-Za-z0-9._-")
-        check_matches(NAME, self.card_id, "card_id", "1 to 64 of A-Za-z0-9._-")
-        if self.presentment_id is not None:
-            check_matches(NAME, self.presentment_id, "presentment_id", "1 to 64 of A-Za-z0-9._-")
-        check_asked(self.billing, "billing")
-        check_asked(self.settlement, "settlement")
-        check_asked(self.transaction, "transaction")
-        check_natural(self.builds_on.seq, "builds_on")
-        check_size(self.builds_on.leaf, 32, "builds_on")
-        if self.hold_change.currency != self.billing.currency or self.hold_change.minor > 0:
-            raise Invalid("hold_change", "must release a hold in the billing currency")
-
-    @property
-    def decision(self) -> str:
-        return "posted"
-
-    @property
-    def reason(self) -> str:
-        return "ok"
+        if self.op not in CARD_OPS:
+            raise Invalid("op", f"must be one of {', '.join(CARD_OPS)}")
+        if len(self.why) > 200 or CONTROL.search(self.why):
+            raise Invalid("why", "must be at most 200 characters, none of them control characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,5 +273,5 @@ class JournalLine:
         return AccountId(self.owner, self.amount.currency)
 
 
-Transaction: TypeAlias = Load | Authorisation | Presentment
-Body: TypeAlias = Genesis | KeyChange | Opening | Transaction | JournalLine
+Transaction: TypeAlias = Load | CardTransaction | Settlement
+Body: TypeAlias = Genesis | KeyChange | Opening | CardChange | Terms | Transaction | JournalLine

@@ -16,7 +16,7 @@ class PartDigest(NamedTuple):
 class Entry:
     """An entry's signed text, as values. `time` is microseconds since 1970 UTC."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("genesis", "key", "account", "transaction", "journal")
+    KINDS: ClassVar[tuple[str, ...]] = ("genesis", "key", "account", "transaction", "journal", "card", "terms")
 
     origin: str
     kind: str

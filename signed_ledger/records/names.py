@@ -11,9 +11,11 @@ NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 WEBHOOK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 KID: Final = re.compile(r"[0-9a-f]{64}")
 MCC: Final = re.compile(r"[0-9]{4}")
+DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 OWNER: Final = re.compile(r"issuer|(?:card|scheme|external):[A-Za-z0-9._-]{1,64}")
 
+CARD_OPS: Final = ("bind", "block", "unblock")
 KEY_OPS: Final = ("add", "retire")
 SERVICE_ROLES: Final = ("entry", "checkpoint")
 PARTY_ROLES: Final = ("scheme", "operator", "auditor")
@@ -31,6 +33,17 @@ def card(card_id: str) -> str:
 def scheme(name: str) -> str:
     """The owner name of a Scheme's accounts."""
     return f"scheme:{name}"
+
+
+def external(name: str) -> str:
+    """The owner name of the accounts through which a Scheme is paid."""
+    return f"external:{name}"
+
+
+def card_of(owner: str) -> str | None:
+    """The card whose account this is, `None` where it is no card's."""
+    kind, _, card_id = owner.partition(":")
+    return card_id if kind == "card" else None
 
 
 def check_matches(pattern: re.Pattern[str], value: object, name: str, what: str) -> None:

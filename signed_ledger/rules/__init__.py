@@ -1,46 +1,61 @@
 """The card business, pure: no clock, no randomness, no I/O.
 
-`decide(book, command, next_seq)` may refuse and changes nothing; what it gives, `apply` takes in and can not refuse.
-One module for each command; docs/CARD_RULES.md has the rules.
+`decide(book, command, slot)` may refuse and changes nothing; what it gives, `apply` takes in and can not refuse. A
+type of message is a row of `records.messages` and a module of its name here with its `decide`: docs/adr/0008.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final
 
-from signed_ledger.records import Body, Load
-from signed_ledger.rules.authorise import decide_authorise
-from signed_ledger.rules.book import Book, Effect, apply, authorisation_cleared, authorisation_opened
-from signed_ledger.rules.commands import Authorise, Authorised, Command, Present
-from signed_ledger.rules.load import decide_load
-from signed_ledger.rules.posting import accounts_for, accounts_of, imbalances, legs_of, lines_of
-from signed_ledger.rules.present import decide_present
+from signed_ledger.records import MESSAGES, Body, Load, Terms
+from signed_ledger.rules import cards, load, settling
+from signed_ledger.rules.book import Book, apply, authorisation_after, changes_account, remember
+from signed_ledger.rules.commands import Asked, Authorised, ChangeCard, Command, Settle, Slot
+from signed_ledger.rules.legs import accounts_of, legs_of, lines_of, unsettled_of
+from signed_ledger.rules.needs import accounts_for, cards_for
+from signed_ledger.rules.posting import imbalances
 
-_DECIDERS: Final[dict[type[Command], Callable[[Book, Any, int], list[Body]]]] = {
-    Authorise: decide_authorise,
-    Present: decide_present,
-    Load: decide_load,
-}
+Decide = Callable[[Book, Any, Slot], list[Body]]
+
+_DECIDERS: Final[dict[str, Decide]] = {name: import_module(f"{__name__}.{name}").decide for name in MESSAGES}
 
 
-def decide(book: Book, command: Command, next_seq: int) -> list[Body]:
-    """Give the bodies of the entries to write, in order from `next_seq`; raise a `Refusal` where there are none."""
-    return _DECIDERS[type(command)](book, command, next_seq)
+def decide(book: Book, command: Command, slot: Slot) -> list[Body]:
+    """Give the bodies of the entries to write, in order from `slot`; raise a `Refusal` where there are none."""
+    if isinstance(command, Asked):
+        return _DECIDERS[command.request.type](book, command, slot)
+    if isinstance(command, Load):
+        return load.decide(book, command, slot)
+    if isinstance(command, ChangeCard):
+        return cards.decide(book, command, slot)
+    if isinstance(command, Settle):
+        return settling.decide(book, command, slot)
+    return _changed_terms(command)
+
+
+def _changed_terms(terms: Terms) -> list[Body]:
+    return [terms]
 
 
 __all__ = [
-    "Authorise",
+    "Asked",
     "Authorised",
     "Book",
+    "ChangeCard",
     "Command",
-    "Effect",
-    "Present",
+    "Settle",
+    "Slot",
     "accounts_for",
     "accounts_of",
     "apply",
-    "authorisation_cleared",
-    "authorisation_opened",
+    "authorisation_after",
+    "cards_for",
+    "changes_account",
     "decide",
     "imbalances",
     "legs_of",
     "lines_of",
+    "remember",
+    "unsettled_of",
 ]

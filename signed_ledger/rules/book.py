@@ -1,39 +1,53 @@
-"""The book: balances and authorisations, and the one `apply` that changes them."""
+"""The book: balances, authorisations, cards and terms, and the one `apply` that changes them."""
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from signed_ledger.errors import Invalid
 from signed_ledger.records import (
-    CLEARED,
-    DECLINED,
-    PENDING,
+    DEFAULT_TERMS,
     AccountId,
-    Authorisation,
     AuthorisationKey,
     AuthorisationState,
     Body,
+    CardChange,
+    CardState,
+    CardTransaction,
+    Effect,
     JournalLine,
     Opening,
-    Presentment,
+    PostingKey,
+    Settlement,
     State,
+    Terms,
+    Totals,
+    Unsettled,
     card,
+    card_of,
 )
+from signed_ledger.rules.legs import unsettled_of
 
 
 @dataclass(slots=True)
 class Book:
-    """What decisions are made upon. It need hold only the accounts and authorisations that a decision names."""
+    """What decisions are made upon. It need hold only what a decision names; `unsettled` is by Scheme, then currency.
+
+    `postings` has the seq of each clearing and refund that has an id of its own, `settled` each Scheme's newest settled
+    business day.
+    """
 
     accounts: dict[AccountId, State] = field(default_factory=dict)
     authorisations: dict[AuthorisationKey, AuthorisationState] = field(default_factory=dict)
+    cards: dict[str, CardState] = field(default_factory=dict)
+    postings: dict[PostingKey, int] = field(default_factory=dict)
+    unsettled: dict[str, dict[str, Unsettled]] = field(default_factory=dict)
+    settled: dict[str, str] = field(default_factory=dict)
+    terms: Terms = DEFAULT_TERMS
 
-
-class Effect(NamedTuple):
-    """What an entry left changed: at most one account and one authorisation."""
-
-    state: State | None = None
-    authorisation: AuthorisationState | None = None
+    def add_unsettled(self, scheme: str, sums: dict[str, Unsettled]) -> None:
+        """Count more as posted since the Scheme's last settlement."""
+        ours = self.unsettled.setdefault(scheme, {})
+        for currency, more in sums.items():
+            ours[currency] = ours.get(currency, Unsettled()).plus(more)
 
 
 def apply(book: Book, body: Body, seq: int) -> Effect:
@@ -46,52 +60,110 @@ def apply(book: Book, body: Body, seq: int) -> Effect:
         book.accounts[effect.state.account] = effect.state
     if effect.authorisation is not None:
         book.authorisations[effect.authorisation.key] = effect.authorisation
+    if effect.card is not None:
+        book.cards[effect.card.card_id] = effect.card
+    remember(book, body, seq)
     return effect
+
+
+def remember(book: Book, body: Body, seq: int) -> None:
+    """Take in what an entry tells whatever was before it: postings by name, sums to be settled, terms."""
+    if isinstance(body, CardTransaction):
+        if body.posting_key is not None:
+            book.postings.setdefault(body.posting_key, seq)
+        if sums := unsettled_of(body, seq):
+            book.add_unsettled(body.scheme, sums)
+    elif isinstance(body, Settlement):
+        book.unsettled.pop(body.scheme, None)
+        book.settled[body.scheme] = body.date
+    elif isinstance(body, Terms):
+        book.terms = body
 
 
 def _effect(book: Book, body: Body, seq: int) -> Effect:
     if isinstance(body, JournalLine):
         return Effect(_moved(book, body.account, posted=body.amount.minor))
-    if isinstance(body, Authorisation):
-        return _authorised(book, body, seq)
-    if isinstance(body, Presentment):
-        return _cleared(book, body)
+    if isinstance(body, CardTransaction):
+        return _transacted(book, body, seq)
     if isinstance(body, Opening):
-        if body.account in book.accounts:
-            raise Invalid("account", f"{body.account.owner} in {body.account.currency} is open already")
-        return Effect(State(body.account, 0, 0))
+        return _opened(book, body)
+    if isinstance(body, CardChange):
+        return Effect(card=body.card)
     return Effect()
 
 
-def _authorised(book: Book, body: Authorisation, seq: int) -> Effect:
-    key = AuthorisationKey(body.scheme, body.transaction_id)
-    if key in book.authorisations:
-        raise Invalid("transaction_id", f"{body.transaction_id} of {body.scheme} is authorised twice")
-    after = authorisation_opened(body, seq)
-    if after.status == DECLINED:
-        return Effect(None, after)
-    return Effect(_moved(book, AccountId(card(body.card_id), after.currency), held=after.held), after)
+def _opened(book: Book, body: Opening) -> Effect:
+    if body.account in book.accounts:
+        raise Invalid("account", f"{body.account.owner} in {body.account.currency} is open already")
+    card_id = card_of(body.account.owner)
+    is_new = card_id is not None and card_id not in book.cards
+    return Effect(State(body.account, 0, 0), card=CardState(card_id) if is_new else None)  # type: ignore[arg-type]
 
 
-def authorisation_opened(body: Authorisation, seq: int) -> AuthorisationState:
-    """Where an authorisation stands by its own entry."""
-    key = AuthorisationKey(body.scheme, body.transaction_id)
-    status = PENDING if body.decision == "approved" else DECLINED
-    return AuthorisationState(key, seq, status, body.card_id, body.billing.currency, body.hold_change.minor)
+def _transacted(book: Book, body: CardTransaction, seq: int) -> Effect:
+    """What a message does is what its body says: the hold it changes, the totals after it, the card it binds."""
+    before = book.authorisations.get(body.key)
+    after = authorisation_after(body, seq, before)
+    if after is not None:
+        change = after.held - (0 if before is None else before.held)
+        if change != body.hold_change.minor:
+            raise Invalid("hold_change", f"is {body.hold_change.minor} minor units, the totals change it by {change}")
+    state = None
+    if changes_account(body):
+        state = _moved(book, AccountId(card(body.card_id), body.billing.currency), held=body.hold_change.minor)
+    return Effect(state, after, _bound(book, body))
 
 
-def authorisation_cleared(before: AuthorisationState) -> AuthorisationState:
-    """Where an authorisation stands after its presentment: the hold is used up or released."""
-    return replace(before, status=CLEARED, held=0)
+def changes_account(body: CardTransaction) -> bool:
+    """Whether the entry leaves a `state` of the card's account: where it changed an authorisation's totals."""
+    return body.decision != "declined" and (body.form == 1 or body.totals is not None)
 
 
-def _cleared(book: Book, body: Presentment) -> Effect:
-    key = AuthorisationKey(body.scheme, body.transaction_id)
-    before = book.authorisations.get(key)
-    if before is None or before.status != PENDING or before.held != -body.hold_change.minor:
+def authorisation_after(
+    body: CardTransaction, seq: int, before: AuthorisationState | None
+) -> AuthorisationState | None:
+    """Where the transaction stands after an entry about it; `None` where the entry changes nothing of that.
+
+    Raises `Invalid` where it can not be about one that stands like `before`.
+    """
+    if body.request.transaction_id is None:
+        return None
+    currency = body.billing.currency
+    if body.opens == (before is not None):
+        raise Invalid("transaction_id", f"{body.transaction_id} of {body.scheme} is not one that this can be about")
+    if before is not None and (before.card_id, before.currency) != (body.card_id, currency):
+        raise Invalid("card_id", f"is not the card and currency of {body.transaction_id}")
+    if body.decision == "declined":
+        return AuthorisationState(body.key, seq, body.card_id, currency, None) if body.opens else None
+    own = seq if before is None else before.seq
+    return AuthorisationState(body.key, own, body.card_id, currency, _totals_after(body, before), body.expires)
+
+
+def _totals_after(body: CardTransaction, before: AuthorisationState | None) -> Totals:
+    """What the body states; entries of the first form state nothing, there it followed from the type alone."""
+    if body.form != 1:
+        if body.totals is None:
+            raise Invalid("totals", "are not stated")
+        return body.totals
+    if before is None:
+        return Totals(authorised=body.billing.minor)
+    if before.totals is None or before.totals.final:
         raise Invalid("hold_change", "releases a hold that is not there")
-    account = AccountId(card(before.card_id), before.currency)
-    return Effect(_moved(book, account, held=body.hold_change.minor), authorisation_cleared(before))
+    return cleared(before.totals, body.billing.minor, final=True)
+
+
+def cleared(totals: Totals, billed: int, *, final: bool) -> Totals:
+    """Totals after a presentment; what a final one leaves of the hold is released."""
+    after = totals.plus(cleared=billed, clearings=1)
+    return replace(after.plus(reversed=after.open), final=True) if final else after
+
+
+def _bound(book: Book, body: CardTransaction) -> CardState | None:
+    """A card that is no Scheme's yet becomes that of the first whose message on it counts."""
+    known = book.cards.get(body.card_id)
+    if body.form == 1 or not body.opens or body.decision == "declined" or known is None or known.scheme is not None:
+        return None
+    return CardState(body.card_id, body.scheme, known.blocked)
 
 
 def _moved(book: Book, account: AccountId, *, posted: int = 0, held: int = 0) -> State:

@@ -1,32 +1,73 @@
-"""What the ledger is asked to decide. A load is asked for by the very body that records it."""
+"""What the ledger is asked to decide. A load is asked for by the very body that records it, and so are terms."""
 
 from typing import NamedTuple, TypeAlias
 
-from signed_ledger.records import Authorisation, AuthorisationRequest, EntryRef, Load, PresentmentRequest
+from signed_ledger.records import (
+    AuthorisationKey,
+    CardTransaction,
+    EntryRef,
+    Load,
+    PostingKey,
+    Request,
+    Settlement,
+    Terms,
+    posting_key_of,
+)
 
 
-class Authorise(NamedTuple):
-    """A Scheme asks whether a card may spend."""
+class Slot(NamedTuple):
+    """Where the next entry goes: its seq, and its time in microseconds since 1970 UTC."""
 
-    scheme: str
-    webhook_id: str
-    request: AuthorisationRequest
+    seq: int
+    time: int
 
 
 class Authorised(NamedTuple):
-    """An authorisation as its entry says, read back from the store and verified."""
+    """The entry with which a transaction began, read back from the store and verified."""
 
     ref: EntryRef
-    body: Authorisation
+    body: CardTransaction
 
 
-class Present(NamedTuple):
-    """A Scheme says that the money moved. `authorised` is `None` where no authorisation has the transaction id."""
+class Asked(NamedTuple):
+    """A message, a Scheme's or (an expiry, without `webhook_id`) our own.
+
+    `authorised` is what the transaction that it names began with; `None` where there is none.
+    """
 
     scheme: str
-    webhook_id: str
-    request: PresentmentRequest
-    authorised: Authorised | None
+    webhook_id: str | None
+    request: Request
+    authorised: Authorised | None = None
+
+    @property
+    def key(self) -> AuthorisationKey:
+        return AuthorisationKey(self.scheme, self.request.transaction_id or "")
+
+    @property
+    def posting_key(self) -> PostingKey | None:
+        return posting_key_of(self.scheme, self.request)
 
 
-Command: TypeAlias = Authorise | Present | Load
+class ChangeCard(NamedTuple):
+    """An operator binds a card to `scheme`, blocks or unblocks it."""
+
+    op: str
+    card_id: str
+    scheme: str | None = None
+    why: str = ""
+
+
+class Settle(NamedTuple):
+    """Settle a business day with a Scheme. `date` as 2026-11-23; it ends at `day_ends`, microseconds since 1970 UTC."""
+
+    scheme: str
+    date: str
+    day_ends: int
+
+    @property
+    def transaction_id(self) -> str:
+        return Settlement(scheme=self.scheme, date=self.date, day_ends=0, is_complete=True, sums=()).transaction_id
+
+
+Command: TypeAlias = Asked | Load | ChangeCard | Terms | Settle

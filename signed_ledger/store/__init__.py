@@ -1,6 +1,13 @@
 """SQLite through aiosqlite: positions and bytes, no card business. Nothing here updates or deletes a row."""
 
-from signed_ledger.store.connection import create_database, insert_rows, is_busy, open_database, schema_statements
+from signed_ledger.store.connection import (
+    SCHEMA_VERSION,
+    create_database,
+    insert_rows,
+    is_busy,
+    open_database,
+    schema_statements,
+)
 from signed_ledger.store.reading import (
     AtSeq,
     AtTime,
@@ -16,6 +23,8 @@ from signed_ledger.store.writing import (
     Found,
     FoundAccount,
     FoundAuthorisation,
+    FoundCard,
+    FoundSettlements,
     Store,
     StoredEntry,
     Wanted,
@@ -25,6 +34,7 @@ from signed_ledger.tables import DERIVED_TABLES, LEDGER_TABLES, TABLES, Row, Tab
 __all__ = [
     "DERIVED_TABLES",
     "LEDGER_TABLES",
+    "SCHEMA_VERSION",
     "TABLES",
     "AtSeq",
     "AtTime",
@@ -34,6 +44,8 @@ __all__ = [
     "Found",
     "FoundAccount",
     "FoundAuthorisation",
+    "FoundCard",
+    "FoundSettlements",
     "FoundTransaction",
     "Moment",
     "Reader",

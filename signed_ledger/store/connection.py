@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 APPLICATION_ID: Final = 0x534C4731  # "SLG1"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 CACHE_KIB: Final = 65_536
 WAL_PAGES: Final = 4_000
 
@@ -53,8 +53,13 @@ async def connect(path: Path, *, busy_timeout_ms: int, read_only: bool = False) 
     return connection
 
 
-def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) -> sqlite3.Connection:
-    """Open an existing ledger for use on any one thread at a time; see `connect`."""
+def open_database(
+    path: Path, *, busy_timeout_ms: int, read_only: bool = False, any_schema: bool = False
+) -> sqlite3.Connection:
+    """Open an existing ledger for use on any one thread at a time; see `connect`.
+
+    One whose derived tables an earlier version made is refused too, unless `any_schema`.
+    """
     if path.exists() and not path.is_file():
         raise Invalid("database", f"{path} is not a file")
     if not path.exists():
@@ -65,6 +70,8 @@ def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) 
     try:
         if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise Invalid("database", f"{path} is not a ledger of this program")
+        if not any_schema:
+            _check_schema(path, connection.execute("PRAGMA user_version").fetchone()[0])
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")  # a copy made by VACUUM INTO has lost it
         _configure(connection, busy_timeout_ms)
@@ -75,6 +82,13 @@ def open_database(path: Path, *, busy_timeout_ms: int, read_only: bool = False) 
         connection.close()
         raise
     return connection
+
+
+def _check_schema(path: Path, version: int) -> None:
+    if version < SCHEMA_VERSION:
+        raise Invalid("database", f"{path} has the derived tables of an earlier version: run signed-ledger rebuild")
+    if version > SCHEMA_VERSION:
+        raise Invalid("database", f"{path} has the derived tables of a later version than this program")
 
 
 def _decode_text(data: bytes) -> str:

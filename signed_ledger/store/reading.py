@@ -14,7 +14,8 @@ from signed_ledger.encoding import decode_body, decode_entry
 from signed_ledger.errors import Invalid
 from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, JournalLine, Parts, State
 from signed_ledger.store.connection import Connection, connect
-from signed_ledger.store.writing import StoredEntry, read_entry
+from signed_ledger.store.writing import StoredEntry, read_entry, read_posted
+from signed_ledger.tables import TOTALS, authorisation_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Balances(NamedTuple):
 
 
 class FoundTransaction(NamedTuple):
-    """A transaction's state (a load has none), and the entries about it: each, with its journal lines after it."""
+    """A transaction's state (what is no authorisation's has none); the entries about it, each with its lines after it."""
 
     state: AuthorisationState | None
     entries: list[StoredEntry]
@@ -95,6 +96,18 @@ class Reader:
     async def transaction(self, transaction_id: str) -> dict[str, FoundTransaction]:
         return await self._run(find_transaction, transaction_id)
 
+    async def due(self, now: int) -> list[AuthorisationKey]:
+        """The authorisations whose time is over at `now`, microseconds since 1970 UTC, in order of (expiry, seq)."""
+        return await self._run(find_due, now)
+
+    async def posted(self, scheme: str, known: int, rows_max: int) -> list[StoredEntry]:
+        """A Scheme's presentments and refunds after the seq `known`, oldest first, at most `rows_max`."""
+        return await self._run(read_posted, scheme, known, rows_max)
+
+    async def settlements(self, scheme: str) -> dict[str, int]:
+        """The seq of each of a Scheme's settlements by its date, oldest first."""
+        return await self._run(list_settlements, scheme)
+
     async def close(self) -> None:
         await self._connection.close()
 
@@ -118,7 +131,7 @@ def head_seq(connection: sqlite3.Connection) -> int:
 
 
 def count_key_changes(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM keys").fetchone()[0]) - 1
+    return int(connection.execute("SELECT count(*) FROM keys WHERE kind <> 'terms'").fetchone()[0]) - 1
 
 
 def newest_at(connection: sqlite3.Connection, moment: Moment | None) -> int:
@@ -181,15 +194,28 @@ def list_transactions(connection: sqlite3.Connection, wanted: TransactionsWanted
 
 def find_transaction(connection: sqlite3.Connection, transaction_id: str) -> dict[str, FoundTransaction]:
     """What has this transaction id, by Scheme; the Issuer's own loads are under the empty name."""
-    found: dict[str, FoundTransaction] = {}
-    for scheme, seq, *state in connection.execute(_AUTHORISATION_STATES, (transaction_id,)).fetchall():
-        before = found[scheme].entries if scheme in found else []
-        key = AuthorisationKey(scheme, transaction_id)
-        found[scheme] = FoundTransaction(AuthorisationState(key, *state), before + _with_lines(connection, seq))
-    loads = [row[0] for row in connection.execute(_LOADS, (transaction_id,))]
-    if loads:
-        found[""] = FoundTransaction(None, [entry for seq in loads for entry in _with_lines(connection, seq)])
-    return found
+    states: dict[str, AuthorisationState] = {}
+    seqs: dict[str, set[int]] = {}
+    for scheme, seq, *row in connection.execute(_AUTHORISATION_STATES, (transaction_id,)).fetchall():
+        states[scheme] = authorisation_of(AuthorisationKey(scheme, transaction_id), tuple(row))
+        seqs.setdefault(scheme, set()).add(seq)
+    for scheme, seq in connection.execute(_OTHER_TRANSACTIONS, (transaction_id,)).fetchall():
+        seqs.setdefault(scheme, set()).add(seq)
+    return {
+        scheme: FoundTransaction(
+            states.get(scheme), [entry for seq in sorted(found) for entry in _with_lines(connection, seq)]
+        )
+        for scheme, found in seqs.items()
+    }
+
+
+def find_due(connection: sqlite3.Connection, now: int) -> list[AuthorisationKey]:
+    return [AuthorisationKey(*row) for row in connection.execute(_DUE, (now,))]
+
+
+def list_settlements(connection: sqlite3.Connection, scheme: str) -> dict[str, int]:
+    """The seq of each of a Scheme's settlements by its date, oldest first."""
+    return dict(connection.execute("SELECT date, seq FROM settlements WHERE scheme = ? ORDER BY seq", (scheme,)))
 
 
 def _with_lines(connection: sqlite3.Connection, seq: int) -> list[StoredEntry]:
@@ -215,10 +241,13 @@ _NEWEST_STATE: Final = (
     "ORDER BY owner, currency, seq DESC LIMIT 1"
 )
 _AUTHORISATION_STATES: Final = (
-    "SELECT scheme, seq, authorisation_seq, status, card_id, currency, held FROM authorisation_states "
-    "WHERE transaction_id = ? ORDER BY transaction_id, scheme, seq"
+    f"SELECT scheme, seq, authorisation_seq, status, card_id, currency, held, {', '.join(TOTALS)}, expires "  # noqa: S608
+    "FROM authorisation_states WHERE transaction_id = ? ORDER BY transaction_id, scheme, seq"
 )
-_LOADS: Final = "SELECT seq FROM transactions WHERE transaction_id = ? AND type = 'load' ORDER BY seq"
+_OTHER_TRANSACTIONS: Final = (
+    "SELECT scheme, seq FROM transactions "
+    "WHERE transaction_id = ? AND type NOT IN ('authorisation', 'presentment') ORDER BY seq"
+)
 _TRANSACTIONS_FROM: Final = (
     "SELECT t.seq, e.note, p.body FROM transactions AS t "
     "LEFT JOIN entries AS e ON e.seq = t.seq LEFT JOIN parts AS p ON p.seq = t.seq "
@@ -226,3 +255,10 @@ _TRANSACTIONS_FROM: Final = (
 )
 _TRANSACTIONS: Final = _TRANSACTIONS_FROM + " ORDER BY t.seq DESC LIMIT ?"
 _TRANSACTIONS_OF_CARD: Final = _TRANSACTIONS_FROM + " AND t.card_id = ? ORDER BY t.seq DESC LIMIT ?"
+_DUE: Final = """
+SELECT a.scheme, a.transaction_id FROM authorisation_states AS a
+WHERE a.status = 'PENDING' AND a.held > 0 AND a.expires <= ? AND NOT EXISTS (
+    SELECT 1 FROM authorisation_states AS newer
+    WHERE newer.transaction_id = a.transaction_id AND newer.scheme = a.scheme AND newer.seq > a.seq)
+ORDER BY a.expires, a.authorisation_seq
+"""

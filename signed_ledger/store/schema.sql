@@ -29,12 +29,30 @@ CREATE TABLE authorisation_states (
     transaction_id    TEXT NOT NULL,
     scheme            TEXT NOT NULL,
     seq               INTEGER NOT NULL,
-    authorisation_seq INTEGER NOT NULL, -- the authorisation's own entry
+    authorisation_seq INTEGER NOT NULL, -- the entry it began with
     status            TEXT NOT NULL,
     card_id           TEXT NOT NULL,
     currency          TEXT NOT NULL,
     held              INTEGER NOT NULL,
+    authorised        INTEGER NOT NULL,
+    incremented       INTEGER NOT NULL,
+    reversed          INTEGER NOT NULL,
+    expired           INTEGER NOT NULL,
+    cleared           INTEGER NOT NULL,
+    refunded          INTEGER NOT NULL,
+    clearings         INTEGER NOT NULL, -- how many
+    final             INTEGER NOT NULL, -- 1 once the last clearing is posted
+    expires           INTEGER,          -- microseconds since 1970 UTC
     PRIMARY KEY (transaction_id, scheme, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX authorisations_by_expiry ON authorisation_states (expires) WHERE status = 'PENDING' AND held > 0;
+
+CREATE TABLE card_states (
+    card_id TEXT NOT NULL,
+    seq     INTEGER NOT NULL,
+    scheme  TEXT NOT NULL,          -- empty: no Scheme's yet
+    blocked INTEGER NOT NULL,
+    PRIMARY KEY (card_id, seq)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE webhooks (
@@ -44,16 +62,33 @@ CREATE TABLE webhooks (
     PRIMARY KEY (webhook_id, scheme)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE postings (
+    transaction_id TEXT NOT NULL,
+    scheme         TEXT NOT NULL,
+    name           TEXT NOT NULL,   -- presentment:<id> or refund:<id>
+    seq            INTEGER NOT NULL,
+    PRIMARY KEY (transaction_id, scheme, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE settlements (
+    scheme TEXT NOT NULL,
+    date   TEXT NOT NULL,
+    seq    INTEGER NOT NULL,
+    PRIMARY KEY (scheme, date)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE transactions (
     seq            INTEGER PRIMARY KEY,
     type           TEXT NOT NULL,
     transaction_id TEXT NOT NULL,
-    card_id        TEXT NOT NULL
+    scheme         TEXT NOT NULL,   -- empty: the Issuer's own
+    card_id        TEXT NOT NULL    -- empty: no card's
 ) STRICT;
 CREATE INDEX transactions_by_card ON transactions (card_id, seq);
-CREATE INDEX loads_by_id ON transactions (transaction_id) WHERE type = 'load';
+CREATE INDEX transactions_by_id ON transactions (transaction_id, seq)
+    WHERE type NOT IN ('authorisation', 'presentment'); -- these two are found by authorisation_states
 
 CREATE TABLE keys (
-    seq  INTEGER PRIMARY KEY,       -- the genesis or key entry
+    seq  INTEGER PRIMARY KEY,       -- what a process must know from its start on: genesis, key and terms entries
     kind TEXT NOT NULL
 ) STRICT;

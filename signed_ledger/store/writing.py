@@ -2,11 +2,12 @@
 
 import json
 import sqlite3
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from signed_ledger.errors import Fault
-from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, Parts
+from signed_ledger.records import AccountId, AuthorisationKey, Parts, PostingKey
 from signed_ledger.store.connection import Connection, connect, insert_rows
 from signed_ledger.tables import Row
 
@@ -23,12 +24,16 @@ class StoredEntry(NamedTuple):
         return cls(seq, None, Parts(None))
 
 
-class Wanted(NamedTuple):
+@dataclass(slots=True)
+class Wanted:
     """What a group's decisions need to know."""
 
-    webhooks: list[tuple[str, str]]  # (scheme, webhook id)
-    authorisations: list[AuthorisationKey]
-    accounts: list[AccountId]
+    webhooks: list[tuple[str, str]] = field(default_factory=list)  # (scheme, webhook id)
+    authorisations: list[AuthorisationKey] = field(default_factory=list)
+    accounts: list[AccountId] = field(default_factory=list)
+    cards: list[str] = field(default_factory=list)
+    postings: list[PostingKey] = field(default_factory=list)
+    settlements: list[tuple[str, int]] = field(default_factory=list)  # (scheme, up to which seq the asker knows it)
 
 
 class FoundAccount(NamedTuple):
@@ -40,11 +45,27 @@ class FoundAccount(NamedTuple):
 
 
 class FoundAuthorisation(NamedTuple):
-    """An authorisation's newest row, the entry that it names, and the authorisation's own entry."""
+    """An authorisation's newest row, from `authorisation_seq` on; the entry that it names; the one it began with."""
 
-    state: AuthorisationState
+    key: AuthorisationKey
+    row: Row
     newest: StoredEntry
     own: StoredEntry
+
+
+class FoundCard(NamedTuple):
+    """A card's newest row, and the entry that it names."""
+
+    scheme: object
+    blocked: object
+    entry: StoredEntry
+
+
+class FoundSettlements(NamedTuple):
+    """A Scheme's newest settlement, and what it posted since the asker knew."""
+
+    newest: StoredEntry | None
+    posted: list[StoredEntry]
 
 
 class Found(NamedTuple):
@@ -53,6 +74,9 @@ class Found(NamedTuple):
     webhooks: dict[tuple[str, str], StoredEntry]
     authorisations: dict[AuthorisationKey, FoundAuthorisation]
     accounts: dict[AccountId, FoundAccount]
+    cards: dict[str, FoundCard]
+    postings: dict[PostingKey, StoredEntry]
+    settlements: dict[str, FoundSettlements]
 
 
 class Begun(NamedTuple):
@@ -90,6 +114,10 @@ class Store:
         """The genesis and every key entry up to seq `newest`, in order of seq."""
         return await self._connection.run(_key_entries, newest)
 
+    async def terms_entry(self, newest: int) -> StoredEntry | None:
+        """The newest terms entry up to seq `newest`, where there is one."""
+        return await self._connection.run(_terms_entry, newest)
+
     async def newest(self) -> StoredEntry:
         """The newest entry; one without bytes where there is none at all."""
         return await self._connection.run(_newest)
@@ -121,7 +149,22 @@ def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
             for row in _rows(connection, _AUTHORISATIONS, wanted.authorisations)
         },
         {AccountId(row[0], row[1]): _account(row) for row in _rows(connection, _ACCOUNTS, wanted.accounts)},
+        {row[0]: FoundCard(row[1], row[2], _entry(row[3:])) for row in _rows(connection, _CARDS, wanted.cards)},
+        {PostingKey(*row[:3]): _entry(row[3:]) for row in _rows(connection, _POSTINGS, wanted.postings)},
+        {scheme: _settlements(connection, scheme, known) for scheme, known in wanted.settlements},
     )
+
+
+def _settlements(connection: sqlite3.Connection, scheme: str, known: int) -> FoundSettlements:
+    (newest,) = connection.execute("SELECT max(seq) FROM settlements WHERE scheme = ?", (scheme,)).fetchone()
+    posted = read_posted(connection, scheme, known, None)
+    return FoundSettlements(None if newest is None else read_entry(connection, newest), posted)
+
+
+def read_posted(connection: sqlite3.Connection, scheme: str, known: int, rows_max: int | None) -> list[StoredEntry]:
+    """A Scheme's presentments and refunds after the seq `known`, oldest first, at most `rows_max`."""
+    limit = -1 if rows_max is None else rows_max
+    return [_entry(row) for row in connection.execute(_POSTED, (known, scheme, limit))]
 
 
 def _rows(connection: sqlite3.Connection, query: str, keys: list[Any]) -> list[Row]:
@@ -140,10 +183,8 @@ def _account(row: Row) -> FoundAccount:
 
 
 def _authorisation(row: Row) -> FoundAuthorisation:
-    scheme, transaction_id, own_seq, status, card_id, currency, held = row[:7]
-    key = AuthorisationKey(scheme, transaction_id)
-    state = AuthorisationState(key, own_seq, status, card_id, currency, held)
-    return FoundAuthorisation(state, _entry(row[7:12]), _entry((own_seq, *row[12:])))
+    key = AuthorisationKey(row[0], row[1])
+    return FoundAuthorisation(key, row[2:16], _entry(row[16:21]), _entry((row[2], *row[21:])))
 
 
 def _append(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
@@ -160,8 +201,14 @@ def _rollback(connection: sqlite3.Connection) -> None:
 
 
 def _key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
-    query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys WHERE seq <= ?) ORDER BY e.seq"  # noqa: S608
+    query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys WHERE seq <= ? AND kind <> 'terms') ORDER BY e.seq"  # noqa: S608
     return [_entry(row) for row in connection.execute(query, (newest,))]
+
+
+def _terms_entry(connection: sqlite3.Connection, newest: int) -> StoredEntry | None:
+    query = "SELECT max(seq) FROM keys WHERE seq <= ? AND kind = 'terms'"
+    (seq,) = connection.execute(query, (newest,)).fetchone()
+    return None if seq is None else read_entry(connection, seq)
 
 
 def _newest(connection: sqlite3.Connection) -> StoredEntry:
@@ -184,6 +231,7 @@ LEFT JOIN parts AS p ON p.seq = w.seq
 """
 _AUTHORISATIONS: Final = """
 SELECT a.scheme, a.transaction_id, a.authorisation_seq, a.status, a.card_id, a.currency, a.held,
+       a.authorised, a.incremented, a.reversed, a.expired, a.cleared, a.refunded, a.clearings, a.final, a.expires,
        a.seq, newest.note, newest_parts.body, newest_parts.state, newest_parts.evidence,
        own.note, own_parts.body, own_parts.state, own_parts.evidence
 FROM json_each(?) AS k
@@ -206,3 +254,25 @@ CROSS JOIN account_states AS s
 LEFT JOIN entries AS e ON e.seq = s.seq
 LEFT JOIN parts AS p ON p.seq = s.seq
 """
+_CARDS: Final = """
+SELECT c.card_id, c.scheme, c.blocked, c.seq, e.note, p.body, p.state, p.evidence
+FROM json_each(?) AS k
+CROSS JOIN card_states AS c
+    ON c.card_id = k.value AND c.seq = (SELECT max(m.seq) FROM card_states AS m WHERE m.card_id = k.value)
+LEFT JOIN entries AS e ON e.seq = c.seq
+LEFT JOIN parts AS p ON p.seq = c.seq
+"""
+_POSTINGS: Final = """
+SELECT n.scheme, n.transaction_id, n.name, n.seq, e.note, p.body, p.state, p.evidence
+FROM json_each(?) AS k
+CROSS JOIN postings AS n
+    ON n.scheme = json_extract(k.value, '$[0]') AND n.transaction_id = json_extract(k.value, '$[1]')
+    AND n.name = json_extract(k.value, '$[2]')
+LEFT JOIN entries AS e ON e.seq = n.seq
+LEFT JOIN parts AS p ON p.seq = n.seq
+"""
+_POSTED: Final = (
+    "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "
+    "LEFT JOIN entries AS e ON e.seq = t.seq LEFT JOIN parts AS p ON p.seq = t.seq "
+    "WHERE t.seq > ? AND t.scheme = ? AND t.type IN ('presentment', 'refund') ORDER BY t.seq LIMIT ?"
+)

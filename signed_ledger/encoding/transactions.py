@@ -1,0 +1,167 @@
+"""A Scheme's messages and what was decided on them <-> members: docs/FORMAT.md, body: transaction."""
+
+from typing import Any, Final
+
+from signed_ledger.encoding.fields import Fields, money_members
+from signed_ledger.encoding.text import decode_time, encode_base64, encode_time
+from signed_ledger.errors import Invalid
+from signed_ledger.money import Money, format_minor, parse_fee
+from signed_ledger.records import (
+    RESPONSE_CODES,
+    CardTransaction,
+    EntryRef,
+    Iso8583,
+    Message,
+    Request,
+    Totals,
+)
+from signed_ledger.records.messages import MERCHANT, MONEY
+from signed_ledger.records.requests import ISO8583_ELEMENTS
+from signed_ledger.records.states import AMOUNTS
+
+_PLAIN: Final = (*MERCHANT, "authorisation_kind", "presentment_id", "refund_id", "final", "force_post")
+_TEXTS: Final = (*MERCHANT, "authorisation_kind", "presentment_id", "refund_id")
+
+
+def encode_card_transaction(body: CardTransaction) -> dict[str, Any]:
+    members = {
+        "type": body.type,
+        "transaction_id": body.transaction_id,
+        "scheme": body.scheme,
+        "card_id": body.card_id,
+        "decision": body.decision,
+        "reason": body.reason,
+        "hold_change": body.hold_change.amount,
+        **_asked(body.request),
+    }
+    if body.webhook_id is not None:
+        members["webhook_id"] = body.webhook_id
+    if body.builds_on is not None:
+        members["builds_on"] = {"seq": body.builds_on.seq, "leaf": encode_base64(body.builds_on.leaf)}
+    if body.form == 1:
+        return members
+    return members | _outcome(body)
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name in _PLAIN:
+        value = getattr(request, name)
+        if value is not None:
+            members[name] = value
+    for name in MONEY:
+        money = getattr(request, name)
+        if money is not None:
+            members |= money_members(name, money)
+    if request.interchange is not None:
+        members["interchange_amount"] = request.interchange.amount
+    if request.iso8583 is not None:
+        pairs = zip(ISO8583_ELEMENTS, request.iso8583, strict=True)
+        members["iso8583"] = {number: value for number, value in pairs if value is not None}
+    return members
+
+
+def _outcome(body: CardTransaction) -> dict[str, Any]:
+    """What entries of the first form do not say."""
+    members: dict[str, Any] = {"response_code": RESPONSE_CODES[body.reason]}
+    if body.flags:
+        members["flags"] = list(body.flags)
+    if body.totals is not None:
+        currency = body.billing.currency
+        members["totals"] = encode_totals(body.totals, currency)
+        members["status"] = body.totals.status
+        members["hold"] = format_minor(body.totals.open, currency)
+    if body.window_days is not None:
+        members["window_days"] = body.window_days
+    if body.expires is not None:
+        members["expires"] = encode_time(body.expires)
+    return members
+
+
+def encode_totals(totals: Totals, currency: str) -> dict[str, Any]:
+    amounts = {name: format_minor(getattr(totals, name), currency) for name in AMOUNTS}
+    return {**amounts, "clearings": totals.clearings, "final": totals.final}
+
+
+def decode_card_transaction(message: Message, fields: Fields) -> CardTransaction:
+    form = 2 if fields.has("response_code") else 1
+    builds_on = _decode_ref(fields.nested("builds_on")) if fields.has("builds_on") else None
+    request = _decode_asked(message, fields, names_one=builds_on is not None or message.type != "refund")
+    currency = request.billing.currency  # type: ignore[union-attr]
+    reason = fields.text("reason")
+    if form == 2:
+        fields.exactly("response_code", RESPONSE_CODES.get(reason, ""))
+    return CardTransaction(
+        scheme=fields.text("scheme"),
+        webhook_id=fields.text_or_none("webhook_id"),
+        request=request,
+        decision=fields.text("decision"),
+        reason=reason,
+        hold_change=Money(fields.minor("hold_change", currency), currency),
+        builds_on=builds_on,
+        form=form,
+        **({} if form == 1 else _decode_outcome(fields, currency)),
+    )
+
+
+def _decode_ref(fields: Fields) -> EntryRef:
+    ref = EntryRef(fields.integer("seq"), fields.base64("leaf", 32))
+    fields.done()
+    return ref
+
+
+def _decode_asked(message: Message, fields: Fields, *, names_one: bool) -> Request:
+    """The request as it was completed. Of a refund that names no transaction `transaction_id` is its own id."""
+    own_id = fields.text("transaction_id")
+    given: dict[str, Any] = {name: fields.text_or_none(name) for name in _TEXTS if fields.has(name)}
+    given |= {name: fields.flag(name) for name in ("final", "force_post") if fields.has(name)}
+    given |= {
+        name: fields.money(f"{name}_amount", f"{name}_currency") for name in MONEY if fields.has(f"{name}_amount")
+    }
+    if not given.keys() <= {*message.required, *message.optional, "billing"}:
+        raise Invalid(
+            min(given.keys() - {*message.required, *message.optional}), f"is not a member of a {message.type}"
+        )
+    if "billing" not in given:
+        raise Invalid("billing_amount", "is missing")
+    if fields.has("interchange_amount"):
+        currency = given["settlement"].currency if "settlement" in given else ""
+        if not currency:
+            raise Invalid("interchange_amount", "is not a member where nothing is settled")
+        given["interchange"] = parse_fee(fields.text("interchange_amount"), currency, "interchange_amount")
+    if fields.has("iso8583"):
+        given["iso8583"] = _decode_iso8583(fields.texts("iso8583"))
+    if names_one:
+        given["transaction_id"] = own_id
+    elif given.get("refund_id") != own_id:
+        raise Invalid("transaction_id", "must be the refund's own id where it names no transaction")
+    return Request(message.type, card_id=fields.text("card_id"), **given)
+
+
+def _decode_iso8583(elements: dict[str, str]) -> Iso8583:
+    if not elements or not elements.keys() <= ISO8583_ELEMENTS.keys():
+        raise Invalid("iso8583", f"must have data elements of {', '.join(ISO8583_ELEMENTS)}")
+    return Iso8583(*map(elements.get, ISO8583_ELEMENTS))
+
+
+def _decode_outcome(fields: Fields, currency: str) -> dict[str, Any]:
+    outcome: dict[str, Any] = {"window_days": fields.integer_or_none("window_days")}
+    if fields.has("flags"):
+        outcome["flags"] = tuple(fields.list_of_text("flags"))
+        if not outcome["flags"]:
+            raise Invalid("flags", "is not a member where there are none")
+    if fields.has("expires"):
+        outcome["expires"] = decode_time(fields.text("expires"), "expires")
+    if fields.has("totals"):
+        totals = _decode_totals(fields.nested("totals"), currency)
+        fields.exactly("status", totals.status)
+        fields.exactly("hold", format_minor(totals.open, currency))
+        outcome["totals"] = totals
+    return outcome
+
+
+def _decode_totals(fields: Fields, currency: str) -> Totals:
+    amounts = {name: fields.minor(name, currency) for name in AMOUNTS}
+    totals = Totals(**amounts, clearings=fields.integer("clearings"), final=fields.flag("final"))
+    fields.done()
+    return totals

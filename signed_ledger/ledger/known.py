@@ -1,0 +1,40 @@
+"""What a writer knows of the ledger as of its head: the key registry, the terms, and balances and cards in use."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from signed_ledger.keyring import Keyring
+from signed_ledger.records import AccountId, CardState, State, Terms
+from signed_ledger.rules import Book
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Known:
+    """Owner of every field: the writer's task. Accounts and cards are true while the head is the writer's own."""
+
+    def __init__(self, keyring: Keyring, terms: Terms, cache_accounts_max: int) -> None:
+        self.keyring = keyring
+        self.terms = terms
+        self.accounts: dict[AccountId, State] = {}  # oldest use first, and so are cards
+        self.cards: dict[str, CardState] = {}
+        self._cache_accounts_max = cache_accounts_max
+
+    def forget(self) -> None:
+        """Another process wrote: any balance and any card may be another."""
+        self.accounts.clear()
+        self.cards.clear()
+
+    def remember(self, book: Book) -> None:
+        """Take over what a group that is on disk left."""
+        self.terms = book.terms
+        self._keep(self.accounts, book.accounts.items())
+        self._keep(self.cards, book.cards.items())
+
+    def _keep(self, cache: dict[K, V], items: Iterable[tuple[K, V]]) -> None:
+        for name, value in items:
+            cache.pop(name, None)
+            cache[name] = value
+        while len(cache) > self._cache_accounts_max:
+            del cache[next(iter(cache))]
