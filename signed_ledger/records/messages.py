@@ -38,6 +38,10 @@ class Message:
     def approving(self) -> str:
         return "approved" if self.declined_for else "posted"
 
+    def admits(self, decision: str, reason: str) -> bool:
+        """Whether this can be decided on such a message."""
+        return reason in self.declined_for if decision == "declined" else (decision, reason) == (self.approving, "ok")
+
 
 _ROWS: Final = (
     Message(
