@@ -14,7 +14,7 @@ from signed_ledger.records import (
     Totals,
     card,
 )
-from signed_ledger.records.messages import MERCHANT
+from signed_ledger.records.messages import LIKE_BEFORE, MERCHANT
 from signed_ledger.rules.book import Book
 from signed_ledger.rules.commands import Asked, Authorised
 
@@ -39,15 +39,12 @@ def named(book: Book, command: Asked) -> Named:
 
 def check_matches(request: Request, authorised: Request) -> None:
     """Raise `Malformed` naming the first field that was given and is not the authorisation's, where that has it."""
-    for name in _LIKE_BEFORE:
+    for name in LIKE_BEFORE:
         given, before = _comparable(request, name), _comparable(authorised, name)
         if given is not None and before is not None and given != before:
             raise Malformed(f"{name} is not the one that was authorised.", field=name)
     if request.billing is not None and request.billing.currency != authorised.billing.currency:  # type: ignore[union-attr]
         raise Malformed("billing_currency is not the one that was authorised.", field="billing_currency")
-
-
-_LIKE_BEFORE = ("card_id", *MERCHANT)
 
 
 def _comparable(request: Request, name: str) -> str | None:
