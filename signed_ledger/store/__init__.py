@@ -1,16 +1,10 @@
 """SQLite through aiosqlite: positions and bytes, no card business. Nothing here updates or deletes a row."""
 
+from signed_ledger.store.balances import Balance, Balances
 from signed_ledger.store.connection import create_database, insert_rows, is_busy, open_database, schema_statements
-from signed_ledger.store.reading import (
-    AtSeq,
-    AtTime,
-    Balance,
-    Balances,
-    FoundTransaction,
-    Moment,
-    Reader,
-    TransactionsWanted,
-)
+from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
+from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
+from signed_ledger.store.statements import Movement, Statement, StatementWanted
 from signed_ledger.store.writing import (
     Begun,
     Found,
@@ -36,8 +30,12 @@ __all__ = [
     "FoundAuthorisation",
     "FoundTransaction",
     "Moment",
+    "Movement",
     "Reader",
     "Row",
+    "Span",
+    "Statement",
+    "StatementWanted",
     "Store",
     "StoredEntry",
     "Table",
