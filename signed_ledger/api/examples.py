@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from signed_ledger.api.answers import decision_document
+from signed_ledger.api.statements import view_statement
 from signed_ledger.api.views import view_balance, view_entry, view_record, view_registry, view_transaction
 from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import Keyring
@@ -19,13 +20,22 @@ from signed_ledger.records import (
     AuthorisationRequest,
     AuthorisationState,
     EntryRef,
+    JournalLine,
     Presentment,
     State,
     card,
 )
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer, SoftwareSigner
-from signed_ledger.store import Balance, FoundTransaction, StoredEntry
+from signed_ledger.store import (
+    Balance,
+    FoundTransaction,
+    Movement,
+    Span,
+    Statement,
+    StatementWanted,
+    StoredEntry,
+)
 
 _ORIGIN: Final = "issuer.example/ledger"
 _TIME: Final = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
@@ -79,6 +89,7 @@ def reply_examples() -> dict[tuple[str, int], Any]:
         ("presentment", 200): posted.decision,
         ("accounts", 200): {"card_id": "card-1", "at": 18, "accounts": [balance]},
         ("account", 200): {"card_id": "card-1", "at": 18, **balance},
+        ("statement", 200): _statement(approved, posted, signer),
         ("transactions", 200): {"transactions": [view_record(approved.stored)], "next_cursor": None},
         ("transaction", 200): view_transaction("tx-1", "acme", transaction),
         ("entry", 200): view_entry(approved.stored, keyring),
@@ -112,6 +123,19 @@ def _presented(builds_on: EntryRef, signer: Signer) -> _Example:
     amount = Money(1_230, "EUR")
     released = Money(-1_230, "EUR")
     return _sealed(Presentment("acme", "evt-2", "tx-1", "card-1", amount, amount, released, builds_on), 18, signer)
+
+
+def _statement(approved: _Example, posted: _Example, signer: Signer) -> dict[str, Any]:
+    account = AccountId(card("card-1"), "EUR")
+    line = JournalLine(posted.sealed.ref.seq, 1, 3, account.owner, Money(-1_230, "EUR"))
+    after = Balance(State(account, 8_770, 0), line.batch + 1)
+    place = Place(_ORIGIN, after.seq, bytes(32), _TIME)
+    sealed = seal(place, line, state=after.state, evidence=None, signer=signer, random_bytes=_no_randomness)
+    entry = StoredEntry(after.seq, sealed.note, sealed.parts)
+    movement = Movement(after, line, entry, posted.stored, [approved.stored])
+    opening = Balance(State(account, 10_000, 1_230), approved.sealed.ref.seq)
+    wanted = StatementWanted(account, Span(opening.seq + 1, after.seq + 1))
+    return view_statement("card-1", Statement(wanted, opening, [movement], after, None))
 
 
 def _sealed(body: Authorisation | Presentment, seq: int, signer: Signer) -> _Example:

@@ -146,13 +146,15 @@ _RECORDS: Final[dict[str, Shape]] = {
 }
 _ONE_TRANSACTION: Final[Shape] = {"oneOf": [ref("Load"), ref("Authorisation"), ref("Presentment")]}
 
-_BALANCE: Final = {
-    "currency": CURRENCY,
+_STOOD: Final = {
     "posted": {**_AMOUNT, "description": "The sum of the account's journal amounts."},
     "held": {**_AMOUNT, "description": "What open authorisations keep."},
     "available": {**_AMOUNT, "description": "posted - held."},
     "seq": {**SEQ, "description": "The entry whose signed state proves this."},
 }
+_UNOPENED: Final = {**SEQ, "type": ["integer", "null"], "description": "null: not open yet, and so at nothing."}
+_BALANCE: Final = {"currency": CURRENCY, **_STOOD}
+_NEXT_CURSOR: Final = {"type": ["string", "null"], "description": "Asks for the next page; null: there is none."}
 _AT: Final = {**SEQ, "description": "The newest entry at the moment that was asked for."}
 _ANSWERED: Final[dict[str, Shape]] = {
     "Decision": _object(
@@ -175,7 +177,35 @@ _ANSWERED: Final[dict[str, Shape]] = {
         "One page of transactions.",
         {
             "transactions": _list(_ONE_TRANSACTION, "Newest first."),
-            "next_cursor": {"type": ["string", "null"], "description": "Asks for the next page; null: there is none."},
+            "next_cursor": _NEXT_CURSOR,
+        },
+    ),
+    "OpeningBalance": _object("What an account stood at before a page.", {**_STOOD, "seq": _UNOPENED}),
+    "ClosingBalance": _object("What it stood at after that page.", _STOOD),
+    "Movement": _object(
+        "A journal line on the account, and the balance after it.",
+        {
+            "seq": {**SEQ, "description": "The line's entry, whose signed state proves the balance."},
+            "time": _TIME_SHOWN,
+            "batch": {**SEQ, "description": "The transaction that caused it."},
+            "type": _text("That transaction's type."),
+            "transaction_id": NAME,
+            "amount": _AMOUNT,
+            "balance": {**_AMOUNT, "description": "posted after it."},
+        },
+        {"merchant_name": _MERCHANT["merchant_name"]},
+    ),
+    "Statement": _object(
+        "One page of an account's movements, and what it stood at before and after.",
+        {
+            "card_id": NAME,
+            "currency": CURRENCY,
+            "from": {**SEQ, "description": "The first entry of the statement."},
+            "to": {**SEQ, "description": "The first entry after it."},
+            "opening": ref("OpeningBalance"),
+            "movements": _list(ref("Movement"), "Oldest first."),
+            "closing": ref("ClosingBalance"),
+            "next_cursor": _NEXT_CURSOR,
         },
     ),
     "Transaction": _object(
