@@ -24,20 +24,12 @@ from signed_ledger.store import (
 )
 
 
-class Edge(NamedTuple):
-    """An entry next to a `time` at which a statement begins or ends, and on which side of it."""
-
-    entry: StoredEntry
-    time: int
-    is_before: bool
-
-
 class StatementRead(NamedTuple):
-    """A whole statement, not yet verified; the entries of its opening and closing balance; those next to its times."""
+    """A whole statement, not yet verified, and what else has to be: who says so of its two balances and its times."""
 
     statement: Statement
     ends: list[tuple[Balance, StoredEntry]]
-    edges: list[Edge]
+    edges: list[StoredEntry]
 
 
 async def read_statement(
@@ -61,7 +53,6 @@ async def read_statement(
 
 
 async def _read(reader: Reader, account: AccountId, start: Moment | None, end: Moment | None) -> StatementRead | None:
-    head = await reader.head()
     with verifying("about these times"):
         span = await reader.span(start, end)
     in_order(span, start, end)
@@ -71,7 +62,7 @@ async def _read(reader: Reader, account: AccountId, start: Moment | None, end: M
         return None
     balances = [balance for balance in (whole.opening, whole.closing) if balance is not None]
     ends = [(balance, await reader.entry(balance.seq)) for balance in balances]
-    edges = await _read_edges(reader, start, span.first, head) + await _read_edges(reader, end, span.end, head)
+    edges = await _read_edges(reader, start, span.first) + await _read_edges(reader, end, span.end)
     return StatementRead(whole, ends, edges)
 
 
@@ -86,12 +77,15 @@ async def _read_whole(reader: Reader, wanted: StatementWanted) -> Statement | No
     return pages[-1]._replace(opening=pages[0].opening, movements=[each for page in pages for each in page.movements])
 
 
-async def _read_edges(reader: Reader, moment: Moment | None, seq: int, head: int) -> list[Edge]:
-    """The entries next to a time that was found to be just before `seq`, as far as there are any up to `head`."""
+async def _read_edges(reader: Reader, moment: Moment | None, seq: int) -> list[StoredEntry]:
+    """The entries, as far as there are any, before and after a time that was found to be just before `seq`.
+
+    Times never go back, so that where the time is between these two, it is between no other ones.
+    """
     if not isinstance(moment, AtTime):
         return []
-    beside = [each for each in (seq - 1, seq) if 0 <= each <= head]
-    return [Edge(await reader.entry(each), moment.time, each < seq) for each in beside]
+    beside = [await reader.entry(each) for each in (seq - 1, seq)]
+    return [entry for entry in beside if entry.note is not None]
 
 
 # --- verifying -----------------------------------------------------------------------------------------------------
@@ -99,18 +93,12 @@ async def _read_edges(reader: Reader, moment: Moment | None, seq: int, head: int
 
 def _verify(read: StatementRead, keyring: Keyring) -> None:
     for edge in read.edges:
-        with verifying(f"at seq {edge.entry.seq}"):
-            _verify_edge(edge, keyring)
+        with verifying(f"at seq {edge.seq}"):
+            verified_entry(edge, keyring)
     for balance, entry in read.ends:
         verify_balance(balance, entry, keyring)
     for movement in read.statement.movements:
         _verify_movement(movement, keyring)
-
-
-def _verify_edge(edge: Edge, keyring: Keyring) -> None:
-    """Times never go back: with the two entries next to a time, all others are on their side of it."""
-    if (verified_entry(edge.entry, keyring).time < edge.time) != edge.is_before:
-        raise Invalid("time", "is on the other side of the time that was asked for")
 
 
 def _verify_movement(movement: Movement, keyring: Keyring) -> None:

@@ -40,8 +40,8 @@ class Movement(NamedTuple):
 class Statement(NamedTuple):
     """A page of an account's movements, oldest first, and the balances before the first and after the last.
 
-    `opening` is `None` where the account was not open yet. The page before the last one closes at its last movement,
-    where the next one opens; the last one at the end of the span.
+    `opening` is `None` where the account was not open yet. A page before the last one closes at its last movement,
+    where the next one opens; the last one closes at the end of the span.
     """
 
     wanted: StatementWanted
@@ -99,7 +99,8 @@ def _body_of(stored: StoredEntry) -> Body:
 
 
 # What made an account's state is a journal line or only a hold; that stands in the note's second line, and nowhere else
-# could this line stand. A row without its note is given, so that it is missed. The walk is by the primary key.
+# could this line stand. A row without its note is given, so that it is missed. The walk is by the primary key, over the
+# account's own rows; of those that are only holds it reads the note.
 _IS_LINE: Final = f"\n{VERSION} {JournalLine.KIND}\n".encode()
 _LINES: Final = (
     "SELECT s.seq, s.posted, s.held, e.note, p.body, p.state FROM account_states AS s "
