@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check docs hadolint fix bench lock wheel clean install python
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint fix bench lock wheel clean install python
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -43,7 +43,7 @@ test: $(INSTALLED) ## all tests, with coverage; ARGS="tests/test_x.py -k name" f
 
 check: static test ## all that CI checks
 
-static: lint types vectors-check docs hadolint ## all that CI checks, but the tests
+static: lint types vectors-check worked-day docs hadolint ## all that CI checks, but the tests
 
 lint: $(INSTALLED) ## format and lint, changing nothing
 	@$(PY) -m ruff format --check
@@ -54,6 +54,9 @@ types: $(INSTALLED) ## mypy, strict
 
 vectors-check: $(INSTALLED) ## make the frozen test vectors again and compare
 	@$(PY) scripts/make_vectors.py --check
+
+worked-day: $(INSTALLED) ## live docs/worked-day.md again and compare; ARGS=--write after a change of the rules
+	@$(PY) scripts/worked_day.py $(or $(ARGS),--check)
 
 docs: $(INSTALLED) ## docs/_build/html/index.html; a warning is an error
 	@$(PY) -m sphinx -E -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
