@@ -160,8 +160,8 @@ class Day:
         assert isinstance(answer.body, Settlement)
         csv = settlement_csv(answer.body).decode().replace("\r\n", "\n")
         self.page.append(
-            "\n## The settlement\n\nAn hour after midnight all that was posted leaves the Scheme's account: net to "
-            "`external:visa`, the interchange to the Issuer. The exact sum of the interchange is rounded here, once.\n\n"
+            "\n## The settlement\n\nAn hour after midnight all that was posted leaves the Scheme's account: net to\n"
+            "`external:visa`, the interchange to the Issuer. Its exact sum is rounded here, once.\n\n"
             f"`visa-2026-11-27.csv`\n\n```\n{csv}```\n\n"
             f"`visa-2026-11-27.json`\n\n```json\n{answer.body_bytes.decode()}\n```\n\n"
             "`visa-2026-11-27.note`, whose `body` line names the digest of the JSON file, as that names the CSV's\n\n"
