@@ -173,6 +173,8 @@ class CardTransaction:
         for name in (*message.required, "card_id", "billing"):
             if getattr(self.request, name) is None:
                 raise Invalid(f"{name}_amount" if name in MONEY else name, "is missing")
+        if "final" in message.optional and self.request.final is None:
+            raise Invalid("final", "must be filled in")
         if self.hold_change.currency != self.billing.currency:
             raise Invalid("hold_change", "must be in the billing currency")
         if self.builds_on is not None:

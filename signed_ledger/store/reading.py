@@ -51,7 +51,7 @@ class Balances(NamedTuple):
 
 
 class FoundTransaction(NamedTuple):
-    """A transaction's state (what is no authorisation's has none); the entries about it, each with its lines after it."""
+    """A transaction's state (what is no authorisation's has none); the entries about it, each before its lines."""
 
     state: AuthorisationState | None
     entries: list[StoredEntry]
