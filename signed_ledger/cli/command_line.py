@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from signed_ledger import __version__
-from signed_ledger.cli import auditing, card_commands, cards, founding, keys, serving
+from signed_ledger.cli import auditing, card_commands, cards, founding, keys, serving, term_commands
 from signed_ledger.cli.arguments import STATUS, Parser
 from signed_ledger.cli.outcome import exit_status
 from signed_ledger.config import read_settings
@@ -30,7 +30,8 @@ def make_parser() -> Parser:
         epilog=f"{EXAMPLE}\n\n{STATUS}",
     )
     parser.add_argument("--version", action="version", version=f"signed-ledger {__version__}")
+    parser.set_defaults(json=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for part in (founding, serving, cards, card_commands, auditing, keys):
+    for part in (founding, serving, cards, card_commands, term_commands, auditing, keys):
         part.add_commands(commands)
     return parser
