@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Acts as the Scheme against a running `make run`: what `make demo` calls.
 
-A purchase from authorisation to presentment, with balances and signed answers; a retry; a decline; the ledger proved;
-then one byte of a copy changed, and the proof naming the entry. Exit status 0 only if all went as told.
+The life of a purchase, with balances: authorised, incremented, cleared in two parts, refunded; a retry, a decline; the
+ledger proved; then one byte of a copy changed, and the proof naming the entry. Exit status 0 only if all went as told.
 """
 
 import argparse
@@ -38,7 +38,48 @@ PURCHASE = {
     "transaction_currency": "USD",
 }
 BEYOND_ITS_MEANS = {"billing_amount": "1000000.00", "transaction_amount": "1080000.00"}
-SETTLED = {"settlement_amount": "43.20", "settlement_currency": "USD"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A message after the authorisation, and by how much it changes what is posted and held."""
+
+    title: str
+    path: str
+    fields: dict[str, Any]
+    status: int
+    posted: str
+    held: str
+
+
+def euros(billed: str) -> dict[str, str]:
+    return {"billing_amount": billed, "billing_currency": "EUR"}
+
+
+def dollars(settled: str) -> dict[str, str]:
+    return {"settlement_amount": settled, "settlement_currency": "USD"}
+
+
+LIFE = (
+    Step("It asks for 10.00 EUR more: express delivery", "/increment", euros("10.00"), 201, "0", "10.00"),
+    Step(
+        "The Scheme presents a part: 20.00 EUR, settled as 21.60 USD, all stored signatures verified again",
+        "/presentment",
+        {**euros("20.00"), **dollars("21.60"), "presentment_id": "part-1", "final": False},
+        200,
+        "-20.00",
+        "-20.00",
+    ),
+    Step(
+        "And the rest, settled as 32.40 USD: moved, nothing held any more",
+        "/presentment",
+        {**dollars("32.40"), "presentment_id": "part-2"},
+        200,
+        "-30.00",
+        "-30.00",
+    ),
+    Step("The merchant gives 5.00 EUR back", "/refund", {**euros("5.00"), **dollars("5.40")}, 200, "5.00", "0"),
+)
 
 
 class NotAsTold(Exception):
@@ -149,37 +190,64 @@ def authorise(scheme: Caller, transaction_id: str) -> Answer:
     return answer
 
 
+def outcome(answer: Answer) -> str:
+    document = answer.document
+    return f"{answer.status}: {document.get('decision')}, {document.get('reason') or document.get('detail')}"
+
+
 def show_answer(answer: Answer) -> None:
     document = answer.document
-    print(f"{answer.status}: {document.get('decision')}, {document.get('reason') or document.get('detail')}")
+    print(outcome(answer))
     if "entry" in document:
         print(f"The Issuer's signed entry {document['seq']}, which the Scheme keeps:\n\n{indented(document['entry'])}")
 
 
 def buy(operator: Caller, scheme: Caller, transaction_id: str, before: dict[str, Any]) -> int:
-    """Authorise and present; give the seq of the authorisation's entry."""
+    """Play a purchase from its authorisation to its refund; give the seq of the authorisation's entry."""
     section("The Scheme asks: 40.00 EUR for a book of 43.20 USD")
     authorised = authorise(scheme, transaction_id)
     section("After the authorisation: held, not yet moved")
-    held = show_balance(operator)
-    expect(moved(before, held, "held") == Decimal("40.00"), "the hold is 40.00 EUR")
-    section("The Scheme presents: settled as 43.20 USD, both stored signatures verified again")
-    presented = scheme.send("/presentment", f"{transaction_id}-p", {"transaction_id": transaction_id, **SETTLED})
-    show_answer(presented)
-    expect(presented.status == 200, "the presentment is posted with 200")
-    section("After the presentment: moved, nothing held")
+    balance = show_balance(operator)
+    expect(moved(before, balance, "held") == Decimal("40.00"), "the hold is 40.00 EUR")
+    for number, step in enumerate(LIFE, 1):
+        balance = take(operator, scheme, step, transaction_id, number, balance)
+    show_totals(operator, transaction_id)
+    decline(scheme, transaction_id)
+    return int(authorised.document["seq"])
+
+
+def take(
+    operator: Caller, scheme: Caller, step: Step, transaction_id: str, number: int, before: dict[str, Any]
+) -> dict[str, Any]:
+    """Send one message of the life; give the balance after it."""
+    section(step.title)
+    sent = {"transaction_id": transaction_id, **step.fields}
+    answer = scheme.send(step.path, f"{transaction_id}-{number}", sent)
+    seq = f", entry {answer.document['seq']}" if "seq" in answer.document else ""
+    print(f"{outcome(answer)}{seq}")
+    expect(answer.status == step.status, f"POST {step.path} is answered with {step.status}")
     after = show_balance(operator)
-    expect(moved(before, after, "posted") == Decimal("-40.00"), "40.00 EUR left the card")
-    expect(moved(before, after, "held") == 0, "the hold is gone")
-    section("The Scheme asks for more than there is: declined, and the decline is signed, too")
-    declined = scheme.send(
-        "/authorisation",
-        f"{transaction_id}-d",
-        {"transaction_id": f"{transaction_id}-2", **PURCHASE, **BEYOND_ITS_MEANS},
+    for name, change in (("posted", step.posted), ("held", step.held)):
+        expect(moved(before, after, name) == Decimal(change), f"{name} changes by {change} EUR")
+    return after
+
+
+def show_totals(operator: Caller, transaction_id: str) -> None:
+    section("What became of it, and every entry about it is there to be read")
+    told = operator.read(f"/transactions/{transaction_id}")
+    totals = ", ".join(
+        f"{name} {told['totals'][name]}" for name in ("authorised", "incremented", "cleared", "refunded")
     )
+    print(f"{told['status']}: {totals} EUR, {len(told['entries'])} entries")
+    expect(told["status"] == "CLEARED", "the transaction is cleared")
+
+
+def decline(scheme: Caller, transaction_id: str) -> None:
+    section("The Scheme asks for more than there is: declined, and the decline is signed, too")
+    asked = {"transaction_id": f"{transaction_id}-2", **PURCHASE, **BEYOND_ITS_MEANS}
+    declined = scheme.send("/authorisation", f"{transaction_id}-d", asked)
     show_answer(declined)
     expect(declined.status == 403 and declined.document["reason"] == "insufficient_funds", "it is declined with 403")
-    return int(authorised.document["seq"])
 
 
 def moved(before: dict[str, Any], after: dict[str, Any], name: str) -> Decimal:

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from signed_ledger.cli import main
+from signed_ledger.cli.card_commands import bind_once
 from signed_ledger.cli.founding import create, refuse_where_something_is
 from signed_ledger.cli.outcome import exit_status
 from signed_ledger.cli.output import print_facts
@@ -115,6 +116,7 @@ async def register_and_load(settings: Settings, public_keys: Mapping[str, bytes]
         for role, public_key in public_keys.items():
             if changes.keyring.find(kid_of(public_key)) is None:
                 await changes.add(role, PARTIES[role], public_key)
+        await bind_once(changes.ledger, settings, CARD_ID, PARTIES["scheme"])
         if not funded:
             await changes.ledger.submit(Load("demo-first-load", CARD_ID, FIRST_LOAD))
 
@@ -130,12 +132,12 @@ def tell(demo: Demo) -> None:
                 "The Scheme's key pair",
                 f"{shown(demo.private_file('scheme'))}, beside it a reader's",
             ),
-            ("The card", f"{CARD_ID}, given {FIRST_LOAD} at first"),
+            ("The card", f"{CARD_ID}, {PARTIES['scheme']}'s, given {FIRST_LOAD} at first"),
         ]
     )
     print(f"\nServing on {demo.url} until Ctrl-C. In a second terminal:\n")
     commands = [
-        (f"  make demo{again}", "a purchase, its proof, and an edited copy"),
+        (f"  make demo{again}", "the life of a purchase, its proof, and an edited copy"),
         (f"  {demo.url}/docs", "the interface, in a browser"),
         (f"  {PREFIX}DATABASE={ledger} .venv/bin/signed-ledger transactions {CARD_ID}", "the record"),
     ]

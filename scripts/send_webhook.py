@@ -28,6 +28,13 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 ANSWER_HEADERS = ("Content-Type", "Idempotent-Replayed", "Retry-After")
 ANSWER_BYTES_MAX = 1 << 20
 
+KINDS = {
+    "authorisation": "may this card spend this?",
+    "increment": "may it spend this much more?",
+    "reversal": "it will not spend this after all: an amount, or all of it",
+    "presentment": "the money moved, or a part of it: post it",
+    "refund": "the merchant gave money back: of a transaction, or of none that is named",
+}
 DEFAULTS = {
     "authorisation": {
         "card_id": "card-1",
@@ -37,10 +44,17 @@ DEFAULTS = {
         "billing_amount": "12.30",
         "billing_currency": "EUR",
     },
+    "increment": {"billing_amount": "5.00", "billing_currency": "EUR"},
+    "reversal": {},
     "presentment": {"settlement_amount": "12.30", "settlement_currency": "EUR"},
+    "refund": {"billing_amount": "12.30", "billing_currency": "EUR"},
 }
+DEFAULTS_BY_ITSELF = {"card_id": "card-1", "billing_amount": "12.30", "billing_currency": "EUR"}
+"""What has to be said besides where no authorisation says it: a forced presentment, a refund of no transaction."""
+LIKE_BILLING = {"authorisation": "transaction", "refund": "settlement"}
+"""The amount that by default is the one that is billed."""
 FIELDS = {
-    "transaction_id": "default of authorisation: a new one",
+    "transaction_id": "default of authorisation and forced presentment: a new one",
     "card_id": "",
     "merchant_name": "",
     "merchant_country": "ISO 3166",
@@ -49,9 +63,16 @@ FIELDS = {
     "billing_currency": "ISO 4217",
     "transaction_amount": "default of authorisation: the billing amount",
     "transaction_currency": "default of authorisation: the billing currency",
-    "settlement_amount": "",
-    "settlement_currency": "ISO 4217",
+    "settlement_amount": "default of refund: the billing amount",
+    "settlement_currency": "default of refund: the billing currency",
+    "authorisation_kind": "card_present, card_not_present, merchant_initiated, final or pre_authorisation",
     "presentment_id": "which of several presentments of the transaction this is",
+    "refund_id": "which refund this is; default where no transaction is named: a new one",
+    "interchange_amount": "in the settlement currency, exact: 0.0333",
+}
+FLAGS = {
+    "final": "whether it is the transaction's last presentment",
+    "force_post": "post the presentment though nothing was authorised",
 }
 
 
@@ -164,15 +185,29 @@ def make_body(options: argparse.Namespace) -> bytes:
         return read_file(options.body)
     if options.json is not None:
         return str(options.json).encode()
-    fields: dict[str, object] = {**DEFAULTS[options.kind]}
-    fields |= {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
-    if options.kind == "authorisation":
+    return json.dumps(make_fields(options)).encode()
+
+
+def make_fields(options: argparse.Namespace) -> dict[str, object]:
+    given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    fields = {**DEFAULTS[options.kind], **(DEFAULTS_BY_ITSELF if is_by_itself(options) else {}), **given}
+    if options.kind == "authorisation" or options.force_post == "true":
         fields.setdefault("transaction_id", f"tx-{secrets.token_hex(8)}")
-        fields.setdefault("transaction_amount", fields["billing_amount"])
-        fields.setdefault("transaction_currency", fields["billing_currency"])
-    if options.final is not None:
-        fields["final"] = options.final == "true"
-    return json.dumps(fields).encode()
+    if options.kind == "refund" and "transaction_id" not in fields:
+        fields.setdefault("refund_id", f"rf-{secrets.token_hex(8)}")
+    if like := LIKE_BILLING.get(options.kind):
+        fields.setdefault(f"{like}_amount", fields["billing_amount"])
+        fields.setdefault(f"{like}_currency", fields["billing_currency"])
+    for money in ("billing", "transaction", "settlement"):
+        if f"{money}_amount" in fields:
+            fields.setdefault(f"{money}_currency", "EUR")
+    flags = {name: getattr(options, name) == "true" for name in FLAGS if getattr(options, name) is not None}
+    return {**fields, **flags, **({"iso8583": dict(options.de)} if options.de else {})}
+
+
+def is_by_itself(options: argparse.Namespace) -> bool:
+    """Whether no authorisation stands behind it that would say whose card it is, and how much."""
+    return options.force_post == "true" or (options.kind == "refund" and options.transaction_id is None)
 
 
 def send(
@@ -208,12 +243,15 @@ def show_answer(response: http.client.HTTPResponse, answer: bytes) -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
+    kinds = "".join(f"  {kind:<15}{what}\n" for kind, what in KINDS.items())
     parser = argparse.ArgumentParser(
-        description="Sign one webhook as a Scheme would (RFC 9421, Ed25519), send it, and print the answer.",
-        epilog="Exit status: 0 the answer is 2xx, 1 another answer, 2 it could not be asked. "
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Sign one webhook as a Scheme would (RFC 9421, Ed25519), send it, and print the answer.\n\n"
+        f"kinds:\n{kinds}",
+        epilog="Exit status: 0 the answer is 2xx, 1 another answer, 2 it could not be asked.\n"
         "A retry is the same --webhook-id with the same body.",
     )
-    parser.add_argument("kind", choices=("authorisation", "presentment"))
+    parser.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="one of the above")
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the Issuer; default: %(default)s")
     parser.add_argument("--key", required=True, type=Path, metavar="PEM", help="the Scheme's private key, PKCS#8 PEM")
     parser.add_argument("--passphrase-file", metavar="FILE", help="its first line decrypts the key")
@@ -226,20 +264,51 @@ def make_parser() -> argparse.ArgumentParser:
     whole.add_argument("--json", metavar="TEXT", help="sent as it is")
     fields = parser.add_argument_group("fields of a body made here")
     for name, what in FIELDS.items():
-        defaults = [f"default of {kind}: {DEFAULTS[kind][name]}" for kind in DEFAULTS if name in DEFAULTS[kind]]
-        fields.add_argument(f"--{name.replace('_', '-')}", metavar="X", help="; ".join(filter(None, [what, *defaults])))
-    fields.add_argument("--final", choices=("true", "false"), help="whether it is the transaction's last presentment")
+        fields.add_argument(option(name), metavar="X", help="; ".join(filter(None, [what, shown_defaults(name)])))
+    for name, what in FLAGS.items():
+        fields.add_argument(option(name), choices=("true", "false"), help=what)
+    fields.add_argument(
+        "--de",
+        action="append",
+        type=data_element,
+        metavar="NUMBER=VALUE",
+        help="a data element of ISO 8583, 37, 38 or 49 to 51; once for each",
+    )
     return parser
+
+
+def option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def shown_defaults(name: str) -> str:
+    """The values that a field has by default, each with the kinds that have it."""
+    kinds: dict[str, list[str]] = {}
+    for kind, defaults in DEFAULTS.items():
+        if name in defaults:
+            kinds.setdefault(defaults[name], []).append(kind)
+    return "; ".join(f"default of {' and '.join(of)}: {value}" for value, of in kinds.items())
+
+
+def data_element(text: str) -> tuple[str, str]:
+    number, equals, value = text.partition("=")
+    if not number.isdecimal() or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NUMBER=VALUE, such as 37=000000000001")
+    return number, value
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser()
     options = parser.parse_args(arguments)
     made_here = options.body is None and options.json is None
-    if not made_here and any(getattr(options, name) is not None for name in (*FIELDS, "final")):
+    if not made_here and any(getattr(options, name) is not None for name in (*FIELDS, *FLAGS, "de")):
         parser.error("fields can not be given together with --body or --json")
-    if made_here and options.kind == "presentment" and options.transaction_id is None:
-        parser.error("a presentment needs the --transaction-id of its authorisation")
+    numbers = [number for number, _ in options.de or []]
+    if len(set(numbers)) != len(numbers):
+        parser.error("a data element is given twice")
+    by_itself = options.kind == "authorisation" or is_by_itself(options)
+    if made_here and not by_itself and options.transaction_id is None:
+        parser.error(f"the --transaction-id of its authorisation is needed for the {options.kind}")
     return options
 
 

@@ -83,6 +83,9 @@ class Settings:
     )
     admin_host: str = _setting("127.0.0.1", _host, "the address of /metrics")
     admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics, one higher for each further worker")
+    terms: Path | None = _setting(
+        None, _path_or_none, "a TOML file of the terms that serve puts in force", "none: those in the ledger"
+    )
     currencies: tuple[str, ...] = _setting((), _currencies, "the currencies taken, by commas", "all of ISO 4217")
     log_level: str = _setting(
         "info", _one_of("debug", "info", "warning", "error"), "debug adds a line for each decision"

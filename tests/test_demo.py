@@ -1,6 +1,7 @@
 """`make run` and `make demo`: what a newcomer sees first."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -58,9 +59,18 @@ def demo(tmp_path: Path) -> DemoRun:
 def test_the_demo_goes_as_told_again_and_again(demo: DemoRun) -> None:
     with demo.serve() as server:
         first = demo.script("demo.py").stdout
-        assert "posted 960.00, held 0.00, available 960.00 EUR" in first
+        assert balances(first) == [
+            (1000, 0),
+            (1000, 40),
+            (1000, 50),
+            (980, 30),
+            (950, 0),
+            (955, 0),
+        ]
+        assert "CLEARED: authorised 40.00, incremented 10.00, cleared 50.00, refunded 5.00 EUR" in first
         assert "VERIFIED: no fault found." in first
         assert "localhost/demo/entry" in first
+        assert len(re.findall("step 9: no authorisation demo-[0-9a-f]{12} of demo-scheme stands before it", first)) == 4
         assert first.endswith("All went as told.\n")
         drain(demo)
         assert "the Issuer loads" in demo.script("demo.py").stdout
@@ -72,6 +82,23 @@ def test_the_demo_goes_as_told_again_and_again(demo: DemoRun) -> None:
         assert "Making" not in demo.told
         server.terminate()
         assert server.wait(DEADLINE_SECONDS) == 0
+    audit(demo)
+
+
+def balances(told: str) -> list[tuple[int, int]]:
+    """Posted and held, each time that they were shown."""
+    shown = re.findall(r"^demo-card: posted ([0-9]+)\.00, held ([0-9]+)\.00, available", told, re.MULTILINE)
+    return [(int(posted), int(held)) for posted, held in shown]
+
+
+def test_the_demos_card_is_its_schemes(demo: DemoRun) -> None:
+    with demo.serve():
+        pass
+    shown = Installation(demo.folder).json("card", "show", "demo-card")
+    assert (shown["scheme"], shown["blocked"]) == ("demo-scheme", False)
+    with demo.serve():
+        pass
+    assert Installation(demo.folder).json("card", "show", "demo-card") == shown
     audit(demo)
 
 

@@ -24,8 +24,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from signed_ledger.records import Evidence, HttpRequest
+from signed_ledger.encoding import decode_request
+from signed_ledger.records import MESSAGES, Evidence, HttpRequest, Iso8583
+from signed_ledger.records.messages import MONEY
 from signed_ledger.schemes import WEBHOOK, verify, webhook_id
+from tests.processes import installed
 from tests.signing_scheme import SCHEME, registered, send_webhook
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "send_webhook.py"
@@ -136,6 +139,125 @@ def test_a_presentment_names_its_transaction(issuer: Issuer, key_file: str) -> N
     assert json.loads(request.body) == expected
 
 
+AMOUNTS = ["--billing-amount", "3", "--settlement-currency", "USD", "--interchange-amount", "0.0333"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body"),
+    [
+        pytest.param(
+            ["increment", "--transaction-id", "tx-1"],
+            {"transaction_id": "tx-1", "billing_amount": "5.00", "billing_currency": "EUR"},
+            id="an increment",
+        ),
+        pytest.param(["reversal", "--transaction-id", "tx-1"], {"transaction_id": "tx-1"}, id="a reversal of all"),
+        pytest.param(
+            ["reversal", "--transaction-id", "tx-1", "--billing-amount", "3"],
+            {"transaction_id": "tx-1", "billing_amount": "3", "billing_currency": "EUR"},
+            id="a reversal of some",
+        ),
+        pytest.param(
+            ["presentment", "--transaction-id", "tx-1", "--presentment-id", "p-1", "--final", "false", *AMOUNTS],
+            {
+                "transaction_id": "tx-1",
+                "presentment_id": "p-1",
+                "final": False,
+                "billing_amount": "3",
+                "billing_currency": "EUR",
+                "settlement_amount": "12.30",
+                "settlement_currency": "USD",
+                "interchange_amount": "0.0333",
+            },
+            id="a part of what was authorised",
+        ),
+        pytest.param(
+            ["presentment", "--transaction-id", "tx-1", "--force-post", "true", "--card-id", "c-9"],
+            {
+                "transaction_id": "tx-1",
+                "force_post": True,
+                "card_id": "c-9",
+                "billing_amount": "12.30",
+                "billing_currency": "EUR",
+                "settlement_amount": "12.30",
+                "settlement_currency": "EUR",
+            },
+            id="a forced presentment",
+        ),
+        pytest.param(
+            ["refund", "--transaction-id", "tx-1", "--refund-id", "r-1", "--billing-amount", "3"],
+            {
+                "transaction_id": "tx-1",
+                "refund_id": "r-1",
+                "billing_amount": "3",
+                "billing_currency": "EUR",
+                "settlement_amount": "3",
+                "settlement_currency": "EUR",
+            },
+            id="a refund of a transaction",
+        ),
+        pytest.param(
+            ["refund", "--refund-id", "r-1", "--settlement-amount", "13.28", "--settlement-currency", "USD"],
+            {
+                "card_id": "card-1",
+                "refund_id": "r-1",
+                "billing_amount": "12.30",
+                "billing_currency": "EUR",
+                "settlement_amount": "13.28",
+                "settlement_currency": "USD",
+            },
+            id="a refund of none",
+        ),
+    ],
+)
+def test_what_each_kind_says(issuer: Issuer, key_file: str, arguments: list[str], body: dict[str, object]) -> None:
+    send_webhook.main([*arguments, "--url", issuer.url, "--key", key_file])
+    request = issuer.evidence().request
+    assert request.path == f"/{arguments[0]}"
+    assert json.loads(request.body) == body
+    decode_request(arguments[0], request.body)
+
+
+@pytest.mark.parametrize("kind", [message.type for message in MESSAGES.values() if message.is_sent])
+def test_every_kind_and_field_that_an_issuer_takes_can_be_sent(issuer: Issuer, key_file: str, kind: str) -> None:
+    message = MESSAGES[kind]
+    values = {"iso8583": ["--de", "37=000000000001", "--de", "49=978"], "interchange": ["--interchange-amount", "0.1"]}
+    values |= {name: [f"--{name.replace('_', '-')}", "true"] for name in ("final", "force_post")}
+    values |= {name: [f"--{name}-amount", "1.50", f"--{name}-currency", "EUR"] for name in MONEY}
+    values |= {"merchant_country": ["--merchant-country", "AT"], "merchant_mcc": ["--merchant-mcc", "5812"]}
+    values["authorisation_kind"] = ["--authorisation-kind", "final"]
+    arguments = []
+    for name in (*message.required, *message.optional):
+        arguments += values.get(name, [f"--{name.replace('_', '-')}", "x-1"])
+    send_webhook.main([kind, *arguments, "--url", issuer.url, "--key", key_file])
+    request = decode_request(kind, issuer.evidence().request.body)
+    assert [name for name in (*message.required, *message.optional) if getattr(request, name) is None] == []
+    if request.iso8583 is not None:
+        assert request.iso8583 == Iso8583("000000000001", transaction_currency="978")
+
+
+def test_a_whole_life_at_a_real_issuer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installation = installed(tmp_path)
+    told = []
+    with installation.serve() as server:
+        door = ["--url", server.url, "--key", str(installation.scheme.private_file)]
+        for kind, *arguments in (
+            ["authorisation", "--transaction-id", "tx-1"],
+            ["increment", "--transaction-id", "tx-1"],
+            ["reversal", "--transaction-id", "tx-1", "--billing-amount", "2.30"],
+            ["presentment", "--transaction-id", "tx-1", "--billing-amount", "9.00", "--final", "false"],
+            ["presentment", "--transaction-id", "tx-1", "--de", "37=000000000001"],
+            ["refund", "--transaction-id", "tx-1", "--billing-amount", "1.00"],
+            ["presentment", "--force-post", "true", "--interchange-amount", "0.0125"],
+            ["refund"],
+        ):
+            assert send_webhook.main([kind, *arguments, *door]) == 0
+            told.append(json.loads(capsys.readouterr().out.partition("\n\n")[2])["decision"])
+        assert send_webhook.main(["refund", "--transaction-id", "tx-2", *door]) == 1
+    assert told == ["approved", "approved", *["posted"] * 6]
+    assert installation.json("balance", "card-1")["accounts"][0]["posted"] == "999986.00"
+    installation.assert_audits()
+
+
 @pytest.mark.parametrize("body", [b'{"a":1}\n', b"", b"\xff\x00"], ids=["json", "nothing", "not text"])
 @pytest.mark.parametrize("source", ["file", "standard input"])
 def test_a_body_is_sent_byte_for_byte(
@@ -225,9 +347,16 @@ def test_a_key_that_can_not_sign_or_is_not_opened_exits_2(tmp_path: Path) -> Non
     "arguments",
     [
         pytest.param([], id="no kind"),
-        pytest.param(["refund", "--key", "k"], id="another kind"),
+        pytest.param(["settlement", "--key", "k"], id="another kind"),
         pytest.param(["authorisation"], id="no key"),
         pytest.param(["presentment", "--key", "k"], id="a presentment of no transaction"),
+        pytest.param(["presentment", "--key", "k", "--force-post", "false"], id="a presentment that is not forced"),
+        pytest.param(["increment", "--key", "k"], id="an increment of no transaction"),
+        pytest.param(["reversal", "--key", "k"], id="a reversal of no transaction"),
+        pytest.param(["refund", "--key", "k", "--de", "37"], id="a data element without a value"),
+        pytest.param(["refund", "--key", "k", "--de", "x=1"], id="a data element without a number"),
+        pytest.param(["refund", "--key", "k", "--de", "37=1", "--de", "37=2"], id="a data element twice"),
+        pytest.param(["refund", "--key", "k", "--json", "{}", "--de", "37=1"], id="a body and a data element"),
         pytest.param(["authorisation", "--key", "k", "--json", "{}", "--body", "-"], id="two bodies"),
         pytest.param(["authorisation", "--key", "k", "--json", "{}", "--card-id", "c"], id="a body and a field"),
         pytest.param(["presentment", "--key", "k", "--final", "maybe"], id="neither true nor false"),

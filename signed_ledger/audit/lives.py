@@ -37,10 +37,15 @@ class Lives:
         return seqs[0] if isinstance(seqs, tuple) else seqs
 
     def take(self, body: CardTransaction, seq: int) -> None:
-        """Remember the entry as the newest about its transaction, unless it changed nothing of that."""
+        """Remember the entry as the newest about its transaction, unless it changed nothing of that.
+
+        What builds on an entry that could not be read begins no transaction.
+        """
         if body.request.transaction_id is None or (body.decision == "declined" and not body.opens):
             return
         own = self.began_at(body.key)
+        if own is None and not body.opens:
+            return
         self._seqs[body.scheme][body.transaction_id] = seq if own is None else (own, seq)
 
     def read(self, key: AuthorisationKey) -> Life:

@@ -34,14 +34,22 @@ def add_command(
     parser = commands.add_parser(name, help=about, description=_description(about, more), epilog=_epilog(example))
     parser.set_defaults(run=run)
     if facts:
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        _add_json(parser)
     return parser
 
 
-def add_group(commands: Commands, name: str, about: str, *, example: str) -> Commands:
-    """Add the command `name` that has commands of its own."""
+def add_group(commands: Commands, name: str, about: str, *, example: str, run: Run | None = None) -> Commands:
+    """Add the command `name` that has commands of its own. By itself it does `run`, where that is given."""
     parser = commands.add_parser(name, help=about, description=_description(about), epilog=_epilog(example))
-    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    if run is not None:
+        parser.set_defaults(run=run)
+        _add_json(parser)
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=run is None)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    """The default is the whole program's: one of its own would undo the --json of the group that a command is in."""
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
 def add_passphrase_file(parser: argparse.ArgumentParser) -> None:

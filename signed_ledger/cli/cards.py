@@ -8,14 +8,15 @@ from typing import Any, Final
 from signed_ledger.api.query import read_moment
 from signed_ledger.api.views import view_balance
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
+from signed_ledger.cli.card_commands import bind_once
 from signed_ledger.cli.output import print_facts, print_json, print_table
-from signed_ledger.cli.reading import TransactionRead, read_balances, read_transactions
+from signed_ledger.cli.reading import TransactionRead, read_balances, read_card, read_transactions
 from signed_ledger.cli.wiring import entry_signers, opened_ledger, passphrases_of
 from signed_ledger.config import Settings, variable_of
 from signed_ledger.encoding import encode_time, members_of
 from signed_ledger.errors import CardNotFound, Invalid, Malformed
 from signed_ledger.money import MINOR_DIGITS, Money, read_amount
-from signed_ledger.records import Load
+from signed_ledger.records import CardState, Load
 from signed_ledger.store import Balance, Moment
 
 AMOUNTS: Final = ("currency", "posted", "held", "available")
@@ -33,6 +34,7 @@ def add_commands(commands: Commands) -> None:
     load.add_argument("card_id", metavar="CARD_ID", help="1 to 64 of A-Za-z0-9._-")
     load.add_argument("amount", metavar="AMOUNT", help="exact in the currency's digits, such as 12.30")
     load.add_argument("currency", metavar="CURRENCY", help="ISO 4217, such as EUR")
+    load.add_argument("--scheme", metavar="NAME", help="bind the card to this Scheme first, for ever")
     add_passphrase_file(load)
     shown = add_command(
         commands,
@@ -65,11 +67,21 @@ def load_money(options: argparse.Namespace, settings: Settings) -> int:
     seq, after = asyncio.run(_load(options, settings, command))
     if options.json:
         load = {"transaction_id": command.transaction_id, "seq": seq, "card_id": command.card_id}
-        print_json({**load, "amount": amount.amount, **_amounts(after)})
+        bound = {} if options.scheme is None else {"scheme": options.scheme}
+        print_json({**load, **bound, "amount": amount.amount, **_amounts(after)})
     else:
         print(f"Loaded {amount} to {command.card_id} at seq {seq}, transaction {command.transaction_id}.\n")
         print_facts(_amounts(after).items())
+        _tell_whose(asyncio.run(read_card(settings, command.card_id)).state)
     return 0
+
+
+def _tell_whose(card: CardState) -> None:
+    if card.scheme is not None:
+        print(f"\n{card.card_id} belongs to {card.scheme}.")
+        return
+    print(f"\n{card.card_id} belongs to no Scheme yet: the first whose message on it counts will own it, for ever.")
+    print(f"To bind it now: signed-ledger card bind {card.card_id} SCHEME")
 
 
 def _amounts(balance: Balance) -> dict[str, Any]:
@@ -92,6 +104,8 @@ def _read_load(text: str, currency: str, settings: Settings) -> Money:
 async def _load(options: argparse.Namespace, settings: Settings, command: Load) -> tuple[int, Balance]:
     signers = entry_signers(settings, passphrases_of(options, settings))
     async with opened_ledger(settings, signers) as ledger:
+        if options.scheme is not None:
+            await bind_once(ledger, settings, command.card_id, options.scheme)
         seq = (await ledger.submit(command)).seq
     found = await read_balances(settings, command.card_id, None)
     return seq, next(each for each in found.balances if each.state.account.currency == command.billing.currency)

@@ -4,7 +4,17 @@ import os
 from collections.abc import Sequence
 
 from signed_ledger import __version__
-from signed_ledger.cli import auditing, cards, exporting, founding, keys, serving, statements
+from signed_ledger.cli import (
+    auditing,
+    card_commands,
+    cards,
+    exporting,
+    founding,
+    keys,
+    serving,
+    statements,
+    term_commands,
+)
 from signed_ledger.cli.arguments import STATUS, Parser
 from signed_ledger.cli.outcome import exit_status
 from signed_ledger.config import read_settings
@@ -30,7 +40,8 @@ def make_parser() -> Parser:
         epilog=f"{EXAMPLE}\n\n{STATUS}",
     )
     parser.add_argument("--version", action="version", version=f"signed-ledger {__version__}")
+    parser.set_defaults(json=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for part in (founding, serving, cards, statements, auditing, exporting, keys):
+    for part in (founding, serving, cards, card_commands, term_commands, statements, auditing, exporting, keys):
         part.add_commands(commands)
     return parser

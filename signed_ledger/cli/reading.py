@@ -6,11 +6,21 @@ from typing import Final, NamedTuple, TypeAlias, cast
 
 from signed_ledger.cli.wiring import opened_store, registry
 from signed_ledger.config import Settings
-from signed_ledger.errors import EntryNotFound, IntegrityViolation, Invalid, Refusal
+from signed_ledger.errors import CardNotFound, EntryNotFound, IntegrityViolation, Invalid, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.verified import verified_account, verified_body, verified_entry
-from signed_ledger.records import CardTransaction, Load, card
-from signed_ledger.store import AtSeq, Balance, Balances, FoundAccount, Moment, Reader, StoredEntry, TransactionsWanted
+from signed_ledger.ledger.verified import verified_account, verified_body, verified_card, verified_entry
+from signed_ledger.records import DEFAULT_TERMS, CardState, CardTransaction, Load, Terms, card
+from signed_ledger.store import (
+    AtSeq,
+    Balance,
+    Balances,
+    FoundAccount,
+    Moment,
+    Reader,
+    StoredEntry,
+    TransactionsWanted,
+    Wanted,
+)
 
 CardsOwn: TypeAlias = Load | CardTransaction
 
@@ -23,6 +33,20 @@ class TransactionRead(NamedTuple):
     seq: int
     time: int
     body: CardsOwn
+
+
+class CardRead(NamedTuple):
+    """Whose a card is and whether it is blocked, as its entry at `seq` says."""
+
+    seq: int
+    state: CardState
+
+
+class TermsRead(NamedTuple):
+    """The terms in force, and the seq of the entry that they stand in; `None`: they are the ledger's own."""
+
+    seq: int | None
+    terms: Terms
 
 
 async def read_balances(settings: Settings, card_id: str, moment: Moment | None) -> Balances:
@@ -58,6 +82,31 @@ async def read_transactions(settings: Settings, card_id: str) -> list[Transactio
             page = await reader.transactions(TransactionsWanted(card_id, before=page[-1].seq), PAGE_ROWS)
     keyring = await read_registry(settings)
     return [_verified(entry, keyring) for entry in stored]
+
+
+async def read_card(settings: Settings, card_id: str) -> CardRead:
+    """Raises `CardNotFound`; `IntegrityViolation` where the card is not what was signed."""
+    async with opened_store(settings) as store:
+        found = (await store.read(Wanted(cards=[card_id]))).cards.get(card_id)
+    if found is None:
+        raise CardNotFound(f"No card {card_id} is known here.")
+    keyring = await _registry(settings)
+    with verifying(f"at seq {found.entry.seq}"):
+        return CardRead(found.entry.seq, verified_card(card_id, found, keyring))
+
+
+async def read_terms_in_force(settings: Settings) -> TermsRead:
+    """Raises `IntegrityViolation` where their entry does not verify."""
+    async with opened_store(settings) as store:
+        stored = await store.terms_entry((await store.newest()).seq)
+    keyring = await _registry(settings)
+    if stored is None:
+        return TermsRead(None, DEFAULT_TERMS)
+    with verifying(f"at seq {stored.seq}"):
+        terms = verified_body(stored, keyring)
+        if not isinstance(terms, Terms):
+            raise Invalid("keys", f"names entry {stored.seq}, which has no terms")
+    return TermsRead(stored.seq, terms)
 
 
 def _verified(stored: StoredEntry, keyring: Keyring) -> TransactionRead:

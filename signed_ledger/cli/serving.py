@@ -19,6 +19,8 @@ from signed_ledger.api import make_admin_app, make_app, run_server
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.outcome import DONE, FAULT, told_status
 from signed_ledger.cli.reading import opened_reader
+from signed_ledger.cli.term_commands import record_terms
+from signed_ledger.cli.terms import read_terms
 from signed_ledger.cli.wiring import clock, entry_signers, opened_ledger, passphrases_of, trust_file
 from signed_ledger.cli.workers import STOPS, supervise
 from signed_ledger.config import Settings, describe_settings, variable_of
@@ -26,6 +28,7 @@ from signed_ledger.errors import InternalError, Invalid, Overloaded
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Ledger
 from signed_ledger.money import MINOR_DIGITS
+from signed_ledger.records import Terms
 from signed_ledger.signing import Signer
 from signed_ledger.telemetry import Metrics, configure_logging
 from signed_ledger.trust import read_trust
@@ -80,13 +83,13 @@ def _settings_help() -> str:
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
     """Serve; give 0 after SIGTERM, 70 after a fault. Raises `Invalid` for what must be mended before a start."""
-    _check_settings(settings)
+    terms = _check_settings(settings)
     if not 1 <= options.workers <= WORKERS_MAX:
         raise Invalid("--workers", f"must be from 1 to {WORKERS_MAX}")
     configure_logging(settings.log_level, settings.log_format)
     passphrases = passphrases_of(options, settings)
     load_signer = entry_signers(settings, passphrases)
-    _run(_check(settings, load_signer))
+    _run(_check(settings, load_signer, terms))
     passphrases.stop_asking()
     service = Service(_with_port(settings, options.workers), load_signer, options.workers)
     if options.workers == 1:
@@ -102,17 +105,24 @@ def _run(main: Coroutine[None, None, int]) -> int:
 # --- what is checked before ----------------------------------------------------------------------------------------
 
 
-def _check_settings(settings: Settings) -> None:
+def _check_settings(settings: Settings) -> Terms | None:
+    """Give the terms to be put in force, where the settings name some."""
     for currency in settings.currencies:
         if currency not in MINOR_DIGITS:
             raise Invalid(variable_of("currencies"), f"{currency} is not a currency of ISO 4217")
+    return None if settings.terms is None else read_terms(settings.terms)
 
 
-async def _check(settings: Settings, load_signer: Callable[[bytes], Signer]) -> int:
-    """Open the ledger as a server does, which verifies keys and head; compare it with what is expected of it."""
+async def _check(settings: Settings, load_signer: Callable[[bytes], Signer], terms: Terms | None) -> int:
+    """Open the ledger as a server does, which verifies keys and head; compare it with what is expected of it.
+
+    Terms that are not in force yet are recorded: that is the one thing written before the workers start.
+    """
     async with opened_ledger(settings, load_signer) as ledger:
         _check_origin(settings, ledger.keyring)
         _check_trust(settings, ledger.keyring)
+        if terms is not None and (seq := await record_terms(ledger, terms)) is not None:
+            log.info("terms_changed", seq=seq, file=str(settings.terms))
     return DONE
 
 

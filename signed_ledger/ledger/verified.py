@@ -79,7 +79,7 @@ def verified_card(card_id: str, found: FoundCard, keyring: Keyring) -> CardState
         state = body.card
     elif isinstance(body, Opening) and body.account.owner == card(card_id):
         state = CardState(card_id)
-    elif isinstance(body, CardTransaction) and body.opens and body.decision != "declined":
+    elif isinstance(body, CardTransaction) and body.form != 1 and body.opens and body.decision != "declined":
         state = CardState(body.card_id, body.scheme)
     else:
         raise Invalid("card_states", f"names entry {found.entry.seq}, which says nothing of a card")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from signed_ledger.errors import Invalid
-from signed_ledger.money import Money
+from signed_ledger.money import WIRE_MINOR_MAX, Money
 from signed_ledger.records.messages import AUTHORISATION_KINDS, CARD_ABSENT_KINDS
 from signed_ledger.records.names import NAME, check_matches
 
@@ -57,7 +57,7 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         check_millionths(self.millionths)
-        _check_positive(self.at_least, "at_least")
+        _check_amount(self.at_least, "at_least")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class FeeRate:
 
     def __post_init__(self) -> None:
         check_millionths(self.millionths)
-        _check_positive(self.fixed, "fixed")
+        _check_amount(self.fixed, "fixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ def check_millionths(millionths: object) -> None:
         raise Invalid("percent", "must be from 0 to 1000 percent")
 
 
-def _check_positive(amount: Money | None, name: str) -> None:
-    if amount is not None and amount.minor < 0:
-        raise Invalid(name, "must not be negative")
+def _check_amount(amount: Money | None, name: str) -> None:
+    if amount is not None and not 0 <= amount.minor <= WIRE_MINOR_MAX:
+        raise Invalid(name, "must be from 0 to less than 10^15 minor units")
 
 
 _CARS: Final = ((3351, 3500), (7512, 7512))

@@ -159,11 +159,14 @@ def cleared(totals: Totals, billed: int, *, final: bool) -> Totals:
 
 
 def _bound(book: Book, body: CardTransaction) -> CardState | None:
-    """A card that is no Scheme's yet becomes that of the first whose message on it counts."""
+    """A card that is no Scheme's yet becomes that of the first whose message on it counts.
+
+    Not while it is blocked: the message does not say so, and a card's entry must say all that its row does.
+    """
     known = book.cards.get(body.card_id)
-    if body.form == 1 or not body.opens or body.decision == "declined" or known is None or known.scheme is not None:
+    if body.form == 1 or not body.opens or body.decision == "declined" or known is None:
         return None
-    return CardState(body.card_id, body.scheme, known.blocked)
+    return None if known.scheme is not None or known.blocked else CardState(body.card_id, body.scheme)
 
 
 def _moved(book: Book, account: AccountId, *, posted: int = 0, held: int = 0) -> State:
