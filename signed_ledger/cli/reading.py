@@ -90,7 +90,7 @@ async def read_card(settings: Settings, card_id: str) -> CardRead:
         found = (await store.read(Wanted(cards=[card_id]))).cards.get(card_id)
     if found is None:
         raise CardNotFound(f"No card {card_id} is known here.")
-    keyring = await _registry(settings)
+    keyring = await read_registry(settings)
     with verifying(f"at seq {found.entry.seq}"):
         return CardRead(found.entry.seq, verified_card(card_id, found, keyring))
 
@@ -99,7 +99,7 @@ async def read_terms_in_force(settings: Settings) -> TermsRead:
     """Raises `IntegrityViolation` where their entry does not verify."""
     async with opened_store(settings) as store:
         stored = await store.terms_entry((await store.newest()).seq)
-    keyring = await _registry(settings)
+    keyring = await read_registry(settings)
     if stored is None:
         return TermsRead(None, DEFAULT_TERMS)
     with verifying(f"at seq {stored.seq}"):
