@@ -24,6 +24,7 @@ COMMANDS = [
     ["keys", "add"],
     ["keys", "rotate"],
     ["keys", "retire"],
+    ["statement"],
 ]
 
 
