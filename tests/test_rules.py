@@ -136,7 +136,8 @@ TEN = Totals(authorised=10)
             id="a hold change that is not that of the totals",
         ),
         pytest.param(
-            _transaction(ABOUT_T, builds_on=EntryRef(2, bytes(32)), hold_change=eur(0)), id="no totals where some changed"
+            _transaction(ABOUT_T, builds_on=EntryRef(2, bytes(32)), hold_change=eur(0)),
+            id="no totals where some changed",
         ),
         pytest.param(
             _transaction(Request("reversal", "u", "c1", billing=eur(1)), builds_on=EntryRef(2, bytes(32)), totals=TEN),

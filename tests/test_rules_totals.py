@@ -36,7 +36,9 @@ totals_of_any_kind = st.builds(
         pytest.param(Totals(authorised=40, cleared=40, clearings=2), 0, "CLEARED", id="the hold is used up"),
         pytest.param(Totals(authorised=40, cleared=90, clearings=1), 0, "CLEARED", id="more is cleared"),
         pytest.param(Totals(authorised=40, cleared=10, reversed=30, clearings=1), 0, "CLEARED", id="the rest reversed"),
-        pytest.param(Totals(authorised=40, cleared=10, expired=30, clearings=1), 0, "CLEARED", id="the rest expired too"),
+        pytest.param(
+            Totals(authorised=40, cleared=10, expired=30, clearings=1), 0, "CLEARED", id="the rest expired too"
+        ),
         pytest.param(Totals(authorised=40, cleared=40, expired=40, clearings=1), 0, "CLEARED", id="presented late"),
         pytest.param(Totals(authorised=40, cleared=40, refunded=40, clearings=1), 0, "CLEARED", id="refunded"),
         pytest.param(Totals(cleared=40, clearings=1, final=True), 0, "CLEARED", id="forced"),
@@ -89,13 +91,14 @@ def test_plus_adds_to_what_it_names_and_to_nothing_else(totals: Totals, name: st
 @pytest.mark.parametrize("name", AMOUNTS)
 @pytest.mark.parametrize("amount", [-1, BALANCE_MINOR_MAX + 1])
 def test_a_total_is_an_amount_that_the_database_holds(name: str, amount: int) -> None:
-    with pytest.raises(Invalid) as invalid:
+    with pytest.raises(Invalid, match="totals"):
         Totals(**{name: amount})
-    assert invalid.value.field == name
 
 
 acts = st.lists(
-    st.tuples(st.sampled_from(["increment", "reverse", "reverse all", "present", "close", "refund", "expire"]), amounts),
+    st.tuples(
+        st.sampled_from(["increment", "reverse", "reverse all", "present", "close", "refund", "expire"]), amounts
+    ),
     max_size=12,
 )
 

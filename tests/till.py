@@ -64,7 +64,9 @@ class Till:
 
     def send(self, kind: str, transaction_id: str | None = "t", scheme: str = "visa", **fields: Any) -> CardTransaction:
         """As `ask`; gives the message's own body."""
-        (body,) = [body for body in self.ask(kind, transaction_id, scheme, **fields) if isinstance(body, CardTransaction)]
+        (body,) = [
+            body for body in self.ask(kind, transaction_id, scheme, **fields) if isinstance(body, CardTransaction)
+        ]
         return body
 
     def authorise(
@@ -81,7 +83,9 @@ class Till:
         settled = settled or fields.get("billing") or eur(1_00)
         return self.send("presentment", transaction_id, scheme, settlement=settled, **fields)
 
-    def refund(self, minor: int, transaction_id: str | None = "t", scheme: str = "visa", **fields: Any) -> CardTransaction:
+    def refund(
+        self, minor: int, transaction_id: str | None = "t", scheme: str = "visa", **fields: Any
+    ) -> CardTransaction:
         fields = {"settlement": eur(minor), "billing": eur(minor), **fields}
         return self.send("refund", transaction_id, scheme, **fields)
 
