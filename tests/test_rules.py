@@ -137,7 +137,7 @@ TEN = Totals(authorised=10)
         ),
         pytest.param(
             _transaction(ABOUT_T, builds_on=EntryRef(2, bytes(32)), hold_change=eur(0)),
-            id="no totals where some changed",
+            id="no totals at all",
         ),
         pytest.param(
             _transaction(Request("reversal", "u", "c1", billing=eur(1)), builds_on=EntryRef(2, bytes(32)), totals=TEN),

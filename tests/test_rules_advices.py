@@ -285,7 +285,8 @@ def test_a_total_beyond_what_the_database_holds_is_refused_like_a_balance(total:
     till = Till(100_00)
     till.authorise(0)
     key = AuthorisationKey("visa", "t")
-    totals = Totals(clearings=1, **{total: BALANCE_MINOR_MAX - 5})
+    near: dict[str, Any] = {total: BALANCE_MINOR_MAX - 5}
+    totals = Totals(clearings=1, **near)
     till.book.authorisations[key] = AuthorisationState(key, till.state().seq, "c1", "EUR", totals)
     act = (lambda: till.present(billing=eur(6))) if total == "cleared" else (lambda: till.refund(6))
     refusal = till.refused(act)

@@ -110,11 +110,10 @@ def _by_an_operator(till: Till) -> object:
     return till.do(ChangeCard("bind", "c1", "visa"))
 
 
-@pytest.mark.parametrize(
-    "bind",
-    [_by_authorisation, _by_forced_presentment, _by_refund_of_none, _by_an_operator],
-    ids=lambda bind: bind.__name__,
-)
+BINDINGS = [_by_authorisation, _by_forced_presentment, _by_refund_of_none, _by_an_operator]
+
+
+@pytest.mark.parametrize("bind", BINDINGS, ids=lambda bind: bind.__name__)
 def test_a_card_belongs_to_the_first_scheme_whose_message_counts(bind: Any) -> None:
     till = Till(10_00)
     bind(till)
@@ -219,9 +218,7 @@ ABOUT: dict[str, dict[str, Any]] = {
             "open", "visa", {"billing": Money(1, "USD")}, Malformed, "billing_currency", id="another billing currency"
         ),
         pytest.param("declined", "visa", {}, StateConflict, "transaction_id", id="a declined one"),
-        pytest.param(
-            "declined", "visa", {"card_id": "c2"}, Malformed, "card_id", id="a mismatch comes before the state"
-        ),
+        pytest.param("declined", "visa", {"card_id": "c2"}, Malformed, "card_id", id="a mismatch comes first"),
     ],
 )
 def test_what_is_about_a_transaction_is_refused_in_this_order(

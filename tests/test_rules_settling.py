@@ -1,4 +1,4 @@
-"""The daily settlement: what the Scheme is owed leaves its account, the interchange is rounded once, and it balances."""
+"""The daily settlement: what the Scheme is owed leaves its account, interchange is rounded once, and all balances."""
 
 import pytest
 from hypothesis import given

@@ -2,6 +2,7 @@
 
 import inspect
 from importlib import import_module
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -138,9 +139,7 @@ def test_the_first_rule_that_applies_counts(days: list[int], default: int) -> No
         pytest.param(None, None, eur(10_00), 0, id="nothing is known of it"),
     ],
 )
-def test_what_excess_is_tolerated_by_default(
-    kind: str | None, mcc: str | None, authorised: Money, expected: int
-) -> None:
+def test_what_excess_is_tolerated(kind: str | None, mcc: str | None, authorised: Money, expected: int) -> None:
     assert tolerated(DEFAULT_TERMS, "any", about(kind, mcc), authorised) == expected
 
 
@@ -167,18 +166,14 @@ RATES = Terms(
     [
         pytest.param(None, eur(33_33), {}, "0.07815885", id="a share, exact to six more decimals"),
         pytest.param("card_not_present", eur(10_00), {}, "0.28000000", id="a share and a fixed part"),
-        pytest.param(
-            "card_not_present", Money(10_00, "USD"), {}, "0.18000000", id="the fixed part in another currency"
-        ),
+        pytest.param("card_not_present", Money(10_00, "USD"), {}, "0.18000000", id="fixed in another currency"),
         pytest.param(None, Money(1000, "JPY"), {}, "2.345000", id="yen"),
-        pytest.param(
-            None, eur(10_00), {"interchange": Fee(1_234_500, "EUR")}, "0.01234500", id="the Scheme's own word"
-        ),
+        pytest.param(None, eur(10_00), {"interchange": Fee(1_234_500, "EUR")}, "0.01234500", id="the Scheme's word"),
         pytest.param(None, eur(10_00), {"interchange": Fee(0, "EUR")}, "0.00000000", id="its word is nothing"),
     ],
 )
 def test_the_interchange_of_a_presentment_and_of_its_refund(
-    kind: str | None, settled: Money, fields: dict[str, Fee], expected: str
+    kind: str | None, settled: Money, fields: dict[str, Any], expected: str
 ) -> None:
     till = Till(100_00)
     till.do(RATES)
@@ -196,14 +191,14 @@ def test_what_no_rate_is_for_has_no_interchange() -> None:
     assert till.present(billing=eur(1_00), final=False).request.interchange is None
     till.do(RATES)
     assert till.present(billing=eur(1_00)).request.interchange == Fee(234_500, "EUR")
-    other = {"card_id": "c1", "refund_id": "r1", "merchant_mcc": "9999"}
+    other: dict[str, Any] = {"card_id": "c1", "refund_id": "r1", "merchant_mcc": "9999"}
     assert till.refund(1_00, None, **other).request.interchange is None
 
 
 def test_what_names_no_authorisation_has_the_interchange_of_what_it_says_itself() -> None:
     till = Till(100_00)
     till.do(RATES)
-    own = {"card_id": "c1", "billing": eur(10_00), "merchant_mcc": "5411"}
+    own: dict[str, Any] = {"card_id": "c1", "billing": eur(10_00), "merchant_mcc": "5411"}
     assert till.present("f", force_post=True, **own).request.interchange == Fee(2_345_000, "EUR")
     assert till.refund(10_00, None, refund_id="r", **own).request.interchange == Fee(2_345_000, "EUR")
 

@@ -1,6 +1,7 @@
 """The running totals of a transaction: what is open and how it stands are functions of them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -85,20 +86,21 @@ def test_a_clearing_takes_what_is_billed_off_the_hold_and_a_final_one_the_rest(
 def test_plus_adds_to_what_it_names_and_to_nothing_else(totals: Totals, name: str, more: int) -> None:
     after = totals.plus(**{name: more})
     assert getattr(after, name) == getattr(totals, name) + more
-    assert replace(after, **{name: 0}) == replace(totals, **{name: 0})
+    without: dict[str, Any] = {name: 0}
+    assert replace(after, **without) == replace(totals, **without)
 
 
 @pytest.mark.parametrize("name", AMOUNTS)
 @pytest.mark.parametrize("amount", [-1, BALANCE_MINOR_MAX + 1])
 def test_a_total_is_an_amount_that_the_database_holds(name: str, amount: int) -> None:
+    of_it: dict[str, Any] = {name: amount}
     with pytest.raises(Invalid, match="totals"):
-        Totals(**{name: amount})
+        Totals(**of_it)
 
 
+ACTS = ("increment", "reverse", "reverse all", "present", "close", "refund", "expire")
 acts = st.lists(
-    st.tuples(
-        st.sampled_from(["increment", "reverse", "reverse all", "present", "close", "refund", "expire"]), amounts
-    ),
+    st.tuples(st.sampled_from(ACTS), amounts),
     max_size=12,
 )
 

@@ -64,10 +64,9 @@ class Till:
 
     def send(self, kind: str, transaction_id: str | None = "t", scheme: str = "visa", **fields: Any) -> CardTransaction:
         """As `ask`; gives the message's own body."""
-        (body,) = [
-            body for body in self.ask(kind, transaction_id, scheme, **fields) if isinstance(body, CardTransaction)
-        ]
-        return body
+        bodies = self.ask(kind, transaction_id, scheme, **fields)
+        (own,) = [body for body in bodies if isinstance(body, CardTransaction)]
+        return own
 
     def authorise(
         self, minor: int, transaction_id: str = "t", currency: str = "EUR", scheme: str = "visa", **fields: Any
