@@ -75,17 +75,25 @@ def verified_account(account: AccountId, found: FoundAccount, keyring: Keyring) 
 def verified_card(card_id: str, found: FoundCard, keyring: Keyring) -> CardState:
     """Whose a card is and whether it is blocked, once the entry that the row names says so."""
     body = verified_body(found.entry, keyring)
-    if isinstance(body, CardChange):
-        state = body.card
-    elif isinstance(body, Opening) and body.account.owner == card(card_id):
-        state = CardState(card_id)
-    elif isinstance(body, CardTransaction) and body.opens and body.decision != "declined":
-        state = CardState(body.card_id, body.scheme)
+    if isinstance(body, CardTransaction) and body.opens and body.decision != "declined":
+        if found.before is None:
+            raise Invalid("card_states", f"names entry {found.entry.seq}, which binds a card that was not there")
+        before = _stated(card_id, found.before.seq, verified_body(found.before, keyring))
+        state = CardState(body.card_id, body.scheme, before.blocked)  # it says whose the card is, and no more
     else:
-        raise Invalid("card_states", f"names entry {found.entry.seq}, which says nothing of a card")
+        state = _stated(card_id, found.entry.seq, body)
     if card_row(found.entry.seq, state) != (card_id, found.entry.seq, found.scheme, found.blocked):
         raise Invalid("card_states", f"does not say of {card_id} what entry {found.entry.seq} says")
     return state
+
+
+def _stated(card_id: str, seq: int, body: Body) -> CardState:
+    """What an entry says of a card by itself."""
+    if isinstance(body, CardChange) and body.card.card_id == card_id:
+        return body.card
+    if isinstance(body, Opening) and body.account.owner == card(card_id):
+        return CardState(card_id)
+    raise Invalid("card_states", f"names entry {seq}, which says nothing of card {card_id}")
 
 
 def verified_transaction(stored: StoredEntry, keyring: Keyring) -> VerifiedTransaction:

@@ -54,11 +54,12 @@ class FoundAuthorisation(NamedTuple):
 
 
 class FoundCard(NamedTuple):
-    """A card's newest row, and the entry that it names."""
+    """A card's newest row, the entry that it names, and the entry that the row before it names."""
 
     scheme: object
     blocked: object
     entry: StoredEntry
+    before: StoredEntry | None
 
 
 class FoundSettlements(NamedTuple):
@@ -149,7 +150,7 @@ def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
             for row in _rows(connection, _AUTHORISATIONS, wanted.authorisations)
         },
         {AccountId(row[0], row[1]): _account(row) for row in _rows(connection, _ACCOUNTS, wanted.accounts)},
-        {row[0]: FoundCard(row[1], row[2], _entry(row[3:])) for row in _rows(connection, _CARDS, wanted.cards)},
+        {row[0]: _card(row) for row in _rows(connection, _CARDS, wanted.cards)},
         {PostingKey(*row[:3]): _entry(row[3:]) for row in _rows(connection, _POSTINGS, wanted.postings)},
         {scheme: _settlements(connection, scheme, known) for scheme, known in wanted.settlements},
     )
@@ -185,6 +186,11 @@ def _account(row: Row) -> FoundAccount:
 def _authorisation(row: Row) -> FoundAuthorisation:
     key = AuthorisationKey(row[0], row[1])
     return FoundAuthorisation(key, row[2:16], _entry(row[16:21]), _entry((row[2], *row[21:])))
+
+
+def _card(row: Row) -> FoundCard:
+    before = None if row[8] is None else _entry(row[8:])
+    return FoundCard(row[1], row[2], _entry(row[3:8]), before)
 
 
 def _append(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
@@ -255,12 +261,17 @@ LEFT JOIN entries AS e ON e.seq = s.seq
 LEFT JOIN parts AS p ON p.seq = s.seq
 """
 _CARDS: Final = """
-SELECT c.card_id, c.scheme, c.blocked, c.seq, e.note, p.body, p.state, p.evidence
+SELECT c.card_id, c.scheme, c.blocked, c.seq, e.note, p.body, p.state, p.evidence,
+       b.seq, be.note, bp.body, bp.state, bp.evidence
 FROM json_each(?) AS k
 CROSS JOIN card_states AS c
     ON c.card_id = k.value AND c.seq = (SELECT max(m.seq) FROM card_states AS m WHERE m.card_id = k.value)
 LEFT JOIN entries AS e ON e.seq = c.seq
 LEFT JOIN parts AS p ON p.seq = c.seq
+LEFT JOIN card_states AS b ON b.card_id = c.card_id
+    AND b.seq = (SELECT max(m.seq) FROM card_states AS m WHERE m.card_id = c.card_id AND m.seq < c.seq)
+LEFT JOIN entries AS be ON be.seq = b.seq
+LEFT JOIN parts AS bp ON bp.seq = b.seq
 """
 _POSTINGS: Final = """
 SELECT n.scheme, n.transaction_id, n.name, n.seq, e.note, p.body, p.state, p.evidence
