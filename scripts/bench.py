@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,14 @@ def free_port() -> int:
 
 
 async def measure(server: Server, what: str, requests: Iterator[bytes], connections: int, seconds: float) -> Row:
+    """Requests in any order over any connection."""
+    return await measure_each(server, what, lambda _: requests, connections, seconds)
+
+
+async def measure_each(
+    server: Server, what: str, requests: Callable[[int], Iterator[bytes]], connections: int, seconds: float
+) -> Row:
+    """What `requests` gives for the number of a connection, one after the other."""
     before = server.cpu_seconds()
     load = await run_load(server.port, requests, connections=connections, seconds=seconds)
     if not set(load.statuses) <= {200, 201}:
@@ -118,6 +126,12 @@ class Work:
         self._authorised += [name for name, _ in asked]
         return [self.scheme.wire("authorisation", body, name) for name, body in asked]
 
+    def lives(self, count: int) -> Iterator[bytes]:
+        """The messages of so many lives, each in order: authorise, increment, two clearings, refund."""
+        asked = [next(self._bodies) for _ in range(count)]
+        sent = [request for name, body in asked for request in self.scheme.life(name, body)]
+        return iter(sent)
+
     def presentments(self, answered: int) -> list[bytes]:
         """For the first `answered` of the authorisations that were asked last."""
         names, self._authorised = self._authorised[:answered], []
@@ -125,13 +139,15 @@ class Work:
 
 
 async def bench_server(server: Server, work: Work, seconds: float, most_per_second: int) -> list[Row]:
-    """Authorisations, then presentments of the same, at 1, 32 and 128 connections."""
+    """Authorisations, presentments of the same, then whole lives, at 1, 32 and 128 connections."""
     rows = []
     for connections in (1, 32, 128):
         asks = work.authorisations(int(seconds * most_per_second))
         rows.append(await measure(server, "authorisation", iter(asks), connections, seconds))
         clears = work.presentments(len(rows[-1].load.latencies) - connections)
         rows.append(await measure(server, "presentment", iter(clears), connections, seconds))
+        lives = [work.lives(int(seconds * most_per_second / 10 / connections) + 1) for _ in range(connections)]
+        rows.append(await measure_each(server, "a message of a whole life", lives.__getitem__, connections, seconds))
     return rows
 
 

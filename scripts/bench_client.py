@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -69,15 +69,16 @@ def _content_length(head: bytes) -> int:
     return int(head[at:].split(b"\r\n", 1)[0])
 
 
-async def run_load(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Load:
-    """Send `requests` over `connections` sockets for `seconds`, or until there are no more."""
+async def run_load(port: int, requests: Callable[[int], Iterator[bytes]], *, connections: int, seconds: float) -> Load:
+    """Send over `connections` sockets, each what `requests` gives for its number, for `seconds` or until no more."""
     loop = asyncio.get_running_loop()
     load = Load(connections)
     started = time.perf_counter()
     waits: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
-    for done in waits:
+    for number, done in enumerate(waits):
+        own = requests(number)
         await loop.create_connection(
-            lambda done=done: _Connection(requests, load, started + seconds, done),  # type: ignore[misc]
+            lambda own=own, done=done: _Connection(own, load, started + seconds, done),  # type: ignore[misc]
             "127.0.0.1",
             port,
         )

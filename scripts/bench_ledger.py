@@ -67,6 +67,21 @@ class BenchScheme:
         body = {"transaction_id": transaction_id, "settlement_amount": "0.01", "settlement_currency": "EUR"}
         return json.dumps(body).encode()
 
+    def life(self, transaction_id: str, body: bytes) -> Iterator[bytes]:
+        """A whole life's requests: authorisation, increment, two clearings of which the second is the last, refund."""
+        billed = {"billing_amount": "0.01", "billing_currency": "EUR"}
+        settled = {"settlement_amount": "0.01", "settlement_currency": "EUR", **billed}
+        messages: list[tuple[str, dict[str, Any]]] = [
+            ("increment", billed),
+            ("presentment", {**settled, "presentment_id": "1", "final": False}),
+            ("presentment", {**settled, "presentment_id": "2", "interchange_amount": "0.0002"}),
+            ("refund", {**settled, "refund_id": "1"}),
+        ]
+        yield self.wire("authorisation", body, transaction_id)
+        for number, (kind, fields) in enumerate(messages):
+            more = json.dumps({"transaction_id": transaction_id, **fields}).encode()
+            yield self.wire(kind, more, f"{number}-{transaction_id}")
+
     def request(self, kind: str, body: bytes, webhook_id: str) -> HttpRequest:
         fields = {
             "content-type": "application/json",

@@ -23,28 +23,40 @@ from scripts.vector_refusals import made_refusals
 from scripts.vector_samples import made_samples, told_part
 from signed_ledger.encoding import (
     approval_digest,
+    decode_body,
     decode_evidence,
     decode_request,
     decode_time,
     encode_base64,
     encode_json,
     members_of,
+    settlement_csv,
 )
 from signed_ledger.keyring import Keyring, approval_text, approve, approving_name
 from signed_ledger.ledger import found
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.money import Money
 from signed_ledger.records import (
-    AuthorisationRequest,
+    AuthorisationKey,
+    AuthorisationState,
     Body,
+    CardTransaction,
+    Effect,
     Evidence,
+    FeeRate,
     Genesis,
     HttpRequest,
     KeyChange,
     Load,
+    Request,
+    Scope,
+    Settlement,
+    Terms,
+    Tolerance,
     Transaction,
+    Window,
 )
-from signed_ledger.rules import Authorise, Authorised, Book, Command, Effect, Present, apply, decide
+from signed_ledger.rules import Asked, Authorised, Book, ChangeCard, Command, Settle, Slot, apply, decide
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import SoftwareSigner, kid_of, note_key_id
@@ -58,7 +70,7 @@ TICK: Final = 1_234_567
 
 NAMES: Final = (
     *("root-1", "root-2", "root-3", "entry-1", "entry-2", "checkpoint-1", "checkpoint-2"),
-    *("acme-1", "acme-2", "operator-1", "auditor-1"),
+    *("acme-1", "acme-2", "bolt-1", "operator-1", "auditor-1"),
 )
 KEYS: Final = {
     name: SoftwareSigner(hashlib.sha256(f"signed-ledger vectors: {name}".encode()).digest()) for name in NAMES
@@ -104,7 +116,7 @@ class Chain:
         self.book = Book()
         self.entries: list[dict[str, Any]] = []
         self.approvals: list[dict[str, Any]] = []
-        self.authorised: dict[str, Authorised] = {}
+        self.authorised: dict[AuthorisationKey, Authorised] = {}
         genesis, sealed = found(
             ORIGIN,
             roots=[KEYS["root-1"], KEYS["root-2"], KEYS["root-3"]],
@@ -134,15 +146,24 @@ class Chain:
         path = f"/{kind}/" if full else f"/{kind}"
         sent = sign_request(KEYS[key], path, body, webhook_id, self.clock, query=query, full=full)
         evidence = verify(sent, self.keyring.find, self.clock, coverage=WEBHOOK, authorities={AUTHORITY})
-        request = decode_request(kind, body)
-        if isinstance(request, AuthorisationRequest):
-            self._decide(about, Authorise("acme", webhook_id, request), evidence)
-        else:
-            authorised = self.authorised[request.transaction_id]
-            self._decide(about, Present("acme", webhook_id, request, authorised), evidence)
+        asked = Asked(key.partition("-")[0], webhook_id, decode_request(kind, body))
+        self._decide(about, asked._replace(authorised=self.authorised.get(asked.key)), evidence)
+
+    def expire(self, about: str, transaction_id: str) -> None:
+        asked = Asked("acme", None, Request("expiry", transaction_id))
+        self._decide(about, asked._replace(authorised=self.authorised[asked.key]), None)
+
+    def decide(self, about: str, command: Command) -> None:
+        """What the Issuer does of its own accord."""
+        self._decide(about, command, None)
 
     def _decide(self, about: str, command: Command, evidence: Evidence | None) -> None:
-        self._record(about, decide(self.book, command, len(self.entries)), evidence)
+        self._record(about, decide(self.book, command, Slot(len(self.entries), self._time)), evidence)
+
+    @property
+    def _time(self) -> int:
+        newest: int = self.entries[-1]["meaning"]["time"]
+        return max(self.clock, newest)
 
     def _change_key(self, about: str, op: str, role: str, whose: str, key: str, approvers: Iterable[str]) -> None:
         public_key = KEYS[key].public_key
@@ -158,7 +179,7 @@ class Chain:
         for body in bodies:
             seq, head = len(self.entries), self.entries[-1]
             effect = apply(self.book, body, seq)
-            place = Place(ORIGIN, seq, leaf_hash(head["note"].encode()), max(self.clock, head["meaning"]["time"]))
+            place = Place(ORIGIN, seq, leaf_hash(head["note"].encode()), self._time)
             key = self.keyring.entry_key_at(seq)
             sealed = seal(
                 place,
@@ -174,12 +195,15 @@ class Chain:
     def _keep(self, about: str, body: Body, sealed: Sealed, effect: Effect) -> None:
         seq = sealed.ref.seq
         if effect.authorisation is not None and seq == effect.authorisation.seq:
-            self.authorised[effect.authorisation.key.transaction_id] = Authorised(sealed.ref, body)  # type: ignore[arg-type]
+            assert isinstance(body, CardTransaction)
+            self.authorised[effect.authorisation.key] = Authorised(sealed.ref, body)
         meaning = {"time": sealed.time, "signed_by": kid_of(self.keyring.entry_key_at(seq)), "body": plain(body)}
         if effect.state is not None:
             meaning["state"] = plain(effect.state)
         if effect.authorisation is not None:
-            meaning["authorisation"] = plain(effect.authorisation)
+            meaning["authorisation"] = told_authorisation(effect.authorisation)
+        if effect.card is not None:
+            meaning["card"] = plain(effect.card)
         parts = {name: part.decode() for name, part in sealed.parts._asdict().items() if part is not None}
         leaf = encode_base64(sealed.ref.leaf)
         self.entries.append(
@@ -206,7 +230,7 @@ def line_name(key: str) -> str:
     owner = key.partition("-")[0]
     if owner in ("root", "entry", "checkpoint"):
         return f"{ORIGIN}/{owner}"
-    role, whose = ("scheme", owner) if owner == "acme" else (owner, key)
+    role, whose = ("scheme", owner) if owner in ("acme", "bolt") else (owner, key)
     return approving_name(ORIGIN, role, whose)
 
 
@@ -220,6 +244,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: plain(member) for name, member in value.items()}
     return encode_base64(value) if isinstance(value, bytes) else value
+
+
+def told_authorisation(state: AuthorisationState) -> dict[str, Any]:
+    """Where an authorisation stands, and what follows from its totals."""
+    told: dict[str, Any] = plain(state)
+    return told | {"status": state.status, "held": state.held}
 
 
 SHOP: Final = '"merchant_name": "Café Zürich 東京 ☕", "merchant_country": "CH", "merchant_mcc": 5812'
@@ -242,7 +272,7 @@ def amount(name: str, number: str, currency: str) -> str:
 
 
 def build_ledger() -> Chain:
-    """Every kind of entry, every decision, currencies of none, two and three digits, a clock that is set back."""
+    """Every kind of entry, every message and decision, currencies of none, two and three digits, a clock set back."""
     chain = Chain()
     roots = ("root-1", "root-3")
     chain.add_key("acme, a Scheme, is registered", "scheme", "acme", "acme-1", roots)
@@ -259,6 +289,14 @@ def build_ledger() -> Chain:
     rotation = ("root-1", "root-2", "checkpoint-2", "checkpoint-1")
     chain.add_key("the checkpoint key is rotated", "checkpoint", ORIGIN, "checkpoint-2", rotation)
     chain.add_key("an auditor", "auditor", "auditor-1", "auditor-1", ("root-1", "root-2", "root-3"))
+    chain.add_key("bolt, another Scheme", "scheme", "bolt", "bolt-1", roots)
+    chain.load("load-4", "card-3", Money(50000, "EUR"))
+    clear_in_parts(chain)
+    chain.decide("the terms are changed", TERMS)
+    clear_by_new_terms(chain)
+    take_back(chain)
+    block_and_bind(chain)
+    settle(chain)
     return chain
 
 
@@ -295,6 +333,80 @@ def spend_dinars(chain: Chain) -> None:
     chain.webhook("two currencies", "acme-2", "presentment", asked("tx-6", settled))
 
 
+TERMS: Final = Terms(
+    5,
+    (Window(Scope("acme", ("pre_authorisation",), ((3501, 3999), (5812, 5812))), 30),),
+    (Tolerance(Scope(mccs=((5812, 5812),)), 200_000, Money(1000, "EUR")),),
+    (FeeRate(Scope("acme"), 2_000, Money(5, "EUR")), FeeRate(Scope(), 3_333)),
+)
+
+
+def euros(number: str) -> str:
+    return amount("billing", f'"{number}"', "EUR")
+
+
+def clear_in_parts(chain: Chain) -> None:
+    """An authorisation that grows, is reversed in part, cleared in two parts, one above the rest, and refunded."""
+    more = ('"authorisation_kind": "card_present"', '"iso8583": {"37": "623410000017", "49": "978", "51": "978"}')
+    members = (card("card-3"), SHOP, euros("40.00"), amount("transaction", '"40.00"', "EUR"), *more)
+    chain.webhook("approved, as ISO 8583 has it", "acme-2", "authorisation", asked("tx-7", *members))
+    chain.webhook("approved: ten more", "acme-2", "increment", asked("tx-7", euros("10.00")))
+    chain.webhook("declined: far more", "acme-2", "increment", asked("tx-7", euros("1000.00")))
+    chain.webhook("five less", "acme-2", "reversal", asked("tx-7", euros("5.00"), '"iso8583": {"38": "A1B2C3"}'))
+    part = (euros("20.00"), amount("settlement", '"20.00"', "EUR"), '"presentment_id": "clr.1"', '"final": false')
+    fee = '"interchange_amount": "0.0333"'
+    chain.webhook("the first part, with its interchange", "acme-2", "presentment", asked("tx-7", *part, fee))
+    last = (euros("26.00"), amount("settlement", '"26.00"', "EUR"), '"presentment_id": "clr.2"')
+    chain.webhook("the last part, a euro above the hold", "acme-2", "presentment", asked("tx-7", *last))
+    back = (euros("3.00"), amount("settlement", "3", "EUR"), '"refund_id": "back.1"', '"interchange_amount": "0.005"')
+    chain.webhook("three euros back", "acme-2", "refund", asked("tx-7", *back))
+
+
+def clear_by_new_terms(chain: Chain) -> None:
+    """Another window, interchange by its rate, and an excess beyond what the terms tolerate."""
+    members = (card("card-3"), SHOP, euros("50.00"), amount("transaction", '"50.00"', "EUR"))
+    kind = '"authorisation_kind": "pre_authorisation"'
+    chain.webhook("approved for 30 days", "acme-2", "authorisation", asked("tx-8", *members, kind))
+    settled = (euros("61.00"), amount("settlement", '"61.00"', "EUR"))
+    chain.webhook("cleared far above the hold", "acme-2", "presentment", asked("tx-8", *settled))
+    alone = (card("card-3"), DINER, euros("7.00"), amount("settlement", '"8.00"', "USD"))
+    about = "forced: nothing was authorised"
+    chain.webhook(about, "acme-2", "presentment", asked("tx-9", *alone, '"force_post": true', '"final": false'))
+    about = "a refund that names no transaction"
+    refund = ", ".join((*alone, '"refund_id": "back.2"'))
+    chain.webhook(about, "acme-2", "refund", "{" + refund + "}")
+
+
+def take_back(chain: Chain) -> None:
+    """Reversed in full; and one whose time is over, cleared late."""
+    members = (card("card-3"), SHOP, euros("6.00"), amount("transaction", '"6.00"', "EUR"))
+    chain.webhook("approved", "acme-2", "authorisation", asked("tx-10", *members))
+    chain.webhook("all of it taken back", "acme-2", "reversal", asked("tx-10"))
+    chain.webhook("approved for five days", "acme-2", "authorisation", asked("tx-11", *members))
+    chain.clock += 5 * 86_400_000_000 + 3_600_000_000  # five days, and the hour that it was set back
+    chain.expire("its time is over", "tx-11")
+    chain.webhook("cleared late", "acme-2", "presentment", asked("tx-11", amount("settlement", '"6.00"', "EUR")))
+
+
+def block_and_bind(chain: Chain) -> None:
+    members = (SHOP, euros("1.00"), amount("transaction", '"1.00"', "EUR"))
+    chain.webhook("approved", "acme-2", "authorisation", asked("tx-12", card("card-3"), *members))
+    chain.decide("card-3 is blocked", ChangeCard("block", "card-3", None, "lost in the Zürich tram"))
+    chain.webhook("declined: blocked", "acme-2", "authorisation", asked("tx-13", card("card-3"), *members))
+    chain.webhook("declined: blocked", "acme-2", "increment", asked("tx-12", euros("1.00")))
+    chain.decide("card-3 is unblocked", ChangeCard("unblock", "card-3"))
+    chain.webhook("declined: acme's card", "bolt-1", "authorisation", asked("tx-12", card("card-3"), *members))
+    chain.decide("card-4, which has no account yet, is bolt's", ChangeCard("bind", "card-4", "bolt"))
+
+
+def settle(chain: Chain) -> None:
+    """Before the day is over; a day without anything to settle, after it was."""
+    midnight = decode_time("2026-11-29T00:00:00.000000Z")
+    chain.decide("acme is settled with, before its day ends", Settle("acme", "2026-11-28", midnight))
+    chain.clock = midnight + 86_400_000_000
+    chain.decide("nothing to settle", Settle("acme", "2026-11-29", chain.clock))
+
+
 def told_keys() -> list[dict[str, Any]]:
     prefix = bytes.fromhex("302a300506032b6570032100")
     return [
@@ -319,6 +431,12 @@ def told_evidence(chain: Chain) -> list[dict[str, Any]]:
     return [told_part(about, plain(decode_evidence(part)), part) for about, part in samples]
 
 
+def told_settlements(chain: Chain) -> list[dict[str, Any]]:
+    """The ledger's settlements as CSV, whose digests stand in their bodies."""
+    bodies = [(entry["seq"], decode_body(entry["body"].encode()).body) for entry in chain.entries]
+    return [{"seq": seq, "csv": settlement_csv(body).decode()} for seq, body in bodies if isinstance(body, Settlement)]
+
+
 def made() -> dict[str, bytes]:
     """Every file of the vectors, by name."""
     chain = build_ledger()
@@ -328,13 +446,15 @@ def made() -> dict[str, bytes]:
         "entries": chain.entries,
         "keys": [plain(key) for key in chain.keyring],
         "accounts": [plain(state) for state in chain.book.accounts.values()],
-        "authorisations": [plain(state) for state in chain.book.authorisations.values()],
+        "authorisations": [told_authorisation(state) for state in chain.book.authorisations.values()],
+        "cards": [plain(state) for state in chain.book.cards.values()],
     }
     files = {
         "keys.json": told_keys(),
         "ledger.json": ledger,
         "approvals.json": chain.approvals,
-        "records.json": made_samples(KEYS["entry-1"], ORIGIN, Salts(), plain) | {"evidence": told_evidence(chain)},
+        "records.json": made_samples(KEYS["entry-1"], ORIGIN, Salts(), plain)
+        | {"evidence": told_evidence(chain), "settlement_files": told_settlements(chain)},
         "refused.json": made_refusals(ledger, KEYS),
     }
     return {name: (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode() for name, value in files.items()}

@@ -140,12 +140,12 @@ ENTRY_EDITS: Final[list[Edit]] = [
     ("a space before a digest", "body sha256:", "body sha256: "),
     ("two states", "evidence sha256:", "state sha256:"),
     ("a part that is not known", "evidence sha256:", "receipt sha256:"),
-    ("a length with a leading zero", " 415\n", " 0415\n"),
-    ("a length of zero", " 415\n", " 0\n"),
-    ("a length beyond 65,535", " 415\n", " 65536\n"),
-    ("a length of six digits", " 415\n", " 100000\n"),
-    ("no length", " 415\n", "\n"),
-    ("a space after a length", " 415\n", " 617 \n"),
+    ("a length with a leading zero", " 677\n", " 0677\n"),
+    ("a length of zero", " 677\n", " 0\n"),
+    ("a length beyond 65,535", " 677\n", " 65536\n"),
+    ("a length of six digits", " 677\n", " 100000\n"),
+    ("no length", " 677\n", "\n"),
+    ("a space after a length", " 677\n", " 677 \n"),
     ("signed under the name of another use", "— vectors.example/ledger/entry ", "— vectors.example/ledger/root "),
     ("signed under the name of another ledger", "— vectors.example/", "— vectors2.example/"),
 ]
@@ -194,7 +194,7 @@ def form_cases(good: str) -> Iterator[Case]:
         [
             ("an escape that is not needed", '"Caf\u00e9 ', '"Caf\\u00e9 '),
             ("an escape in a name", '"kind"', '"kin\\u0064"'),
-            ("a member twice", "{", '{"billing_amount":"90.00",'),
+            ("a member twice", '{"billing_amount":', '{"billing_amount":"90.00","billing_amount":'),
             ("a space after a colon", '"kind":', '"kind": '),
             ("a member that is null", '"kind":', '"extra":null,"kind":'),
             ("a member that is NaN", '"kind":', '"extra":NaN,"kind":'),
@@ -297,7 +297,7 @@ BODY_CASES: Final[dict[str, list[tuple[str, str, str | None]]]] = {
         ("another reason", "reason", '"insufficient_funds"'),
         ("a load that holds", "hold_change", '"200.00"'),
         ("a negative zero", "hold_change", '"-0.00"'),
-        ("a type that this version does not know", "type", '"refund"'),
+        ("a type that this version does not know", "type", '"chargeback"'),
         ("no type", "type", None),
         ("the type as kind", "kind", '"load"'),
         ("another kind", "kind", '"journal"'),
@@ -307,8 +307,17 @@ BODY_CASES: Final[dict[str, list[tuple[str, str, str | None]]]] = {
         ("an approval for want of funds", "reason", '"insufficient_funds"'),
         ("a decline that is ok", "decision", '"declined"'),
         ("a decision that is none", "decision", '"posted"'),
-        ("an approval that holds less", "hold_change", '"89.99"'),
-        ("an approval that holds nothing", "hold_change", '"0.00"'),
+        ("a response code of another reason", "response_code", '"51"'),
+        ("a response code as a number", "response_code", "0"),
+        ("no response code", "response_code", None),
+        ("a status that the totals do not make", "status", '"CLEARED"'),
+        ("no status", "status", None),
+        ("a hold that the totals do not make", "hold", '"89.99"'),
+        ("no hold", "hold", None),
+        ("a status and a hold, and no totals", "totals", None),
+        ("a window as text", "window_days", '"7"'),
+        ("a window that is true", "window_days", "true"),
+        ("an expiry without its fraction", "expires", '"2026-11-30T10:00:00Z"'),
         ("a category as a number", "merchant_mcc", "5812"),
         ("a category of three digits", "merchant_mcc", '"581"'),
         ("a country that is none", "merchant_country", '"UK"'),
@@ -323,16 +332,50 @@ BODY_CASES: Final[dict[str, list[tuple[str, str, str | None]]]] = {
         ("an amount without its currency", "transaction_currency", None),
     ],
     "presentment": [
-        ("a partial clearing", "final", "false"),
         ("final as a number", "final", "1"),
         ("no final", "final", None),
-        ("a presentment that holds", "hold_change", '"90.00"'),
+        ("a hold's change in decimals that the currency has not", "hold_change", '"-90.0"'),
         ("built on no leaf", "builds_on", '{"seq":19}'),
         ("built on a leaf of 31 bytes", "builds_on", f'{{"leaf":"{SHORT_KEY}","seq":19}}'),
         ("built on more than an entry", "builds_on", f'{{"extra":1,"leaf":"{KEY}","seq":19}}'),
         ("built on a seq as text", "builds_on", f'{{"leaf":"{KEY}","seq":"19"}}'),
         ("no settlement", "settlement_amount", None),
         ("a settlement below zero", "settlement_amount", '"-95.00"'),
+    ],
+    "increment": [
+        ("an increment that is posted", "decision", '"posted"'),
+        ("a decline that is ok", "decision", '"declined"'),
+        ("an increment of nothing that is said", "billing_amount", None),
+    ],
+    "reversal": [
+        ("a reversal that is approved", "decision", '"approved"'),
+        ("a reversal that is declined", "decision", '"declined"'),
+        ("a reversal by nobody", "webhook_id", None),
+    ],
+    "refund": [
+        ("a refund that is approved", "decision", '"approved"'),
+        ("a refund that is settled with nobody", "settlement_amount", None),
+        ("a refund id of nothing", "refund_id", '""'),
+        ("an interchange with too few decimals", "interchange_amount", '"0.005"'),
+        ("an interchange with too many decimals", "interchange_amount", '"0.005000000"'),
+        ("an interchange below zero", "interchange_amount", '"-0.00500000"'),
+        ("an interchange that is a negative zero", "interchange_amount", '"-0.00000000"'),
+        ("an interchange as a number", "interchange_amount", "0"),
+    ],
+    "expiry": [
+        ("an expiry of no amount", "billing_amount", None),
+        ("an expiry for want of funds", "reason", '"insufficient_funds"'),
+    ],
+    "card": [
+        ("an op that this version does not know", "op", '"close"'),
+        ("blocked as a number", "blocked", "1"),
+        ("no blocked", "blocked", None),
+        ("a card without an id", "card_id", '""'),
+        ("a Scheme without a name", "scheme", '""'),
+        ("a Scheme that is null", "scheme", "null"),
+        ("a reason of 201 characters", "why", json.dumps("a" * 201)),
+        ("a control character in a reason", "why", '"a\\nb"'),
+        ("no reason", "why", None),
     ],
     "journal": [
         ("line 0", "line", "0"),
@@ -343,6 +386,98 @@ BODY_CASES: Final[dict[str, list[tuple[str, str, str | None]]]] = {
         ("a negative zero", "amount", '"-0.00"'),
         ("more than an account can hold", "amount", '"92233720368547758.08"'),
         ("an account of no sort", "account", '"bank"'),
+    ],
+}
+GONE: Final = object()
+"""Instead of a value: the member is left out."""
+WITHIN_CASES: Final[dict[str, list[tuple[str, tuple[str | int, ...], Any]]]] = {
+    "authorisation": [
+        ("a total below zero", ("totals", "reversed"), "-1.00"),
+        ("a total left out", ("totals", "expired"), GONE),
+        ("a total as a number", ("totals", "authorised"), 90),
+        ("a total that is not known", ("totals", "disputed"), "0.00"),
+        ("a count of clearings as text", ("totals", "clearings"), "0"),
+        ("a count of clearings that is false", ("totals", "clearings"), False),
+        ("totals whose last clearing is a number", ("totals", "final"), 0),
+        ("totals in a list", ("totals",), []),
+        ("flags that are none", ("flags",), []),
+        ("a flag that is not known", ("flags",), ["large"]),
+        ("flags in another order", ("flags",), ["late", "forced"]),
+        ("a flag twice", ("flags",), ["late", "late"]),
+        ("a flag that is not in a list", ("flags",), "late"),
+        ("a kind of authorisation that is none", ("authorisation_kind",), "contactless"),
+        ("an authorisation that settles", ("presentment_id",), "clr.1"),
+        ("an authorisation that is the last", ("final",), True),
+        ("no data elements", ("iso8583",), {}),
+        ("a data element that is not known", ("iso8583",), {"39": "00"}),
+        ("a data element as a number", ("iso8583",), {"49": 978}),
+        ("a data element of another form", ("iso8583",), {"37": "12345678901"}),
+        ("a data element of no ASCII", ("iso8583",), {"38": "ABCDÉF"}),
+        ("another currency's number", ("iso8583",), {"51": "840"}),
+        ("data elements in a list", ("iso8583",), ["978"]),
+    ],
+    "reversal": [
+        ("a reversal that settles", ("refund_id",), "back.1"),
+    ],
+    "refund": [
+        ("a refund that is the last", ("final",), True),
+        ("a refund of no transaction, under another id than its own", ("builds_on",), GONE),
+    ],
+    "expiry": [
+        ("an expiry that a Scheme sent", ("webhook_id",), "evt_1"),
+        ("an expiry with data elements", ("iso8583",), {"38": "A1B2C3"}),
+        ("an expiry with a merchant", ("merchant_mcc",), "5812"),
+    ],
+    "settlement": [
+        ("another day's settlement", ("transaction_id",), "settlement-2026-11-27"),
+        ("a day that is not", ("date",), "2026-02-30"),
+        ("a day in another form", ("date",), "20261128"),
+        ("a day's end without its fraction", ("day_ends",), "2026-11-29T00:00:00Z"),
+        ("complete as a number", ("is_complete",), 0),
+        ("a settlement that is approved", ("decision",), "approved"),
+        ("rounded for the Issuer first", ("rounded",), ["issuer", "scheme"]),
+        ("rounded for nobody", ("rounded",), []),
+        ("the digest of another CSV", ("csv",), f"sha256:{KEY} 258"),
+        ("no CSV", ("csv",), GONE),
+        ("sums in an object", ("sums",), {}),
+        ("a net that is not gross - refunds + fees", ("sums", 0, "net"), "0.00"),
+        ("a gross below zero", ("sums", 0, "gross"), "-1.00"),
+        ("refunds that are left out", ("sums", 0, "refunds"), GONE),
+        ("a count as text", ("sums", 0, "count"), "2"),
+        ("a count below zero", ("sums", 0, "count"), -1),
+        ("an interchange that is rounded", ("sums", 0, "interchange_exact"), "0.03"),
+        ("a sum in a currency that is none", ("sums", 0, "currency"), "XXX"),
+        ("a sum in another currency than the next in order", ("sums", 1, "currency"), "CLP"),
+        ("a sum with more than a sum has", ("sums", 0, "tax"), "0.00"),
+    ],
+    "terms": [
+        ("a window of no days", ("window_days",), 0),
+        ("a window of 401 days", ("window_days",), 401),
+        ("a window as text", ("window_days",), "5"),
+        ("no windows", ("windows",), GONE),
+        ("windows in an object", ("windows",), {}),
+        ("201 windows", ("windows",), [{"days": 7}] * 201),
+        ("a rule's window of no days", ("windows", 0, "days"), 0),
+        ("a rule with more than it has", ("windows", 0, "percent"), "1"),
+        ("a rule for no kind", ("windows", 0, "kinds"), []),
+        ("a rule for a kind that is none", ("windows", 0, "kinds"), ["contactless"]),
+        ("a rule for no category", ("windows", 0, "mccs"), []),
+        ("a category of three digits", ("windows", 0, "mccs"), ["812"]),
+        ("a category as a number", ("windows", 0, "mccs"), [5812]),
+        ("a range of one category", ("windows", 0, "mccs"), ["5812-5812"]),
+        ("a range that goes back", ("windows", 0, "mccs"), ["5813-5812"]),
+        ("a Scheme without a name", ("windows", 0, "scheme"), ""),
+        ("a share with a zero at its end", ("tolerances", 0, "percent"), "20.0"),
+        ("a share with a zero before it", ("tolerances", 0, "percent"), "020"),
+        ("a share of five decimals", ("tolerances", 0, "percent"), "0.00001"),
+        ("a share below zero", ("tolerances", 0, "percent"), "-1"),
+        ("a share above ten times the amount", ("tolerances", 0, "percent"), "1000.0001"),
+        ("a share as a number", ("tolerances", 0, "percent"), 20),
+        ("no share", ("tolerances", 0, "percent"), GONE),
+        ("an amount without its currency", ("tolerances", 0, "at_least"), "10.00"),
+        ("an amount with a decimal too few", ("tolerances", 0, "at_least"), "10.0 EUR"),
+        ("an amount below zero", ("fees", 0, "fixed"), "-0.05 EUR"),
+        ("an amount in a currency that is none", ("fees", 0, "fixed"), "0.05 XXX"),
     ],
 }
 STATE_CASES: Final[list[tuple[str, str, str | None]]] = [
@@ -371,11 +506,26 @@ EVIDENCE_CASES: Final[list[tuple[str, str, str | None]]] = [
 ]
 
 
+def within(part: str, path: tuple[str | int, ...], value: Any) -> str:
+    """The part with one value deep in it set, or left out, and still in canonical order."""
+    whole: Any = json.loads(part)
+    inner = whole
+    for step in path[:-1]:
+        inner = inner[step]
+    if value is GONE:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
 def body_cases(bodies: dict[str, str]) -> Iterator[Case]:
     yield from form_cases(bodies["authorisation"])
     yield from members(bodies["authorisation"], SALT_CASES)
     for name, cases in BODY_CASES.items():
         yield from members(bodies[name], cases)
+    for name, deeper in WITHIN_CASES.items():
+        yield from ((why, within(bodies[name], path, value)) for why, path, value in deeper)
     yield "an amount without its currency", with_member(bodies["presentment"], "transaction_amount", '"1.00"')
     yield "the type as kind, without a type", member(member(bodies["load"], "type", None), "kind", '"load"')
     yield "a presentment id that is null", with_member(bodies["presentment"], "presentment_id", "null")
@@ -410,7 +560,7 @@ def opening_cases(entry: dict[str, Any], keys: dict[str, SoftwareSigner]) -> Ite
     order = 2**252 + 27742317777372353535851937790883648493
     large = (int.from_bytes(blob[36:], "little") + order).to_bytes(32, "little")
     yield {"why": "with S and the group's order", **good, "note": signed(blob[:36] + large)}
-    yield {"why": "with another length of the body", **good, "note": entry["note"].replace(" 415\n", " 416\n")}
+    yield {"why": "with another length of the body", **good, "note": entry["note"].replace(" 677\n", " 678\n")}
     yield {"why": "with another kind", **good, "note": entry["note"].replace(" transaction\n", " journal\n")}
 
 

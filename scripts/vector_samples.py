@@ -15,25 +15,37 @@ from signed_ledger.encoding import (
     entry_key_name,
 )
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.money import BALANCE_MINOR_MAX, WIRE_MINOR_MAX, Money, format_minor
+from signed_ledger.money import BALANCE_MINOR_MAX, WIRE_MINOR_MAX, Fee, Money, format_minor
 from signed_ledger.records import (
     ISSUER,
     ZERO_DIGEST,
     AccountId,
-    Authorisation,
-    AuthorisationRequest,
     Body,
+    CardChange,
+    CardState,
+    CardTransaction,
     Entry,
     EntryRef,
+    FeeRate,
     Genesis,
+    Iso8583,
     JournalLine,
     KeyChange,
     Load,
     Opening,
     PartDigest,
-    Presentment,
+    Request,
+    Scope,
+    SettledSum,
+    Settlement,
     State,
+    Terms,
+    Tolerance,
+    Totals,
+    Window,
 )
+from signed_ledger.records.messages import AUTHORISATION_KINDS, FLAGS
+from signed_ledger.records.terms import DAYS_MAX, MILLIONTHS_MAX
 from signed_ledger.signing import SoftwareSigner, kid_of, note_key_id
 
 Plain = Callable[[Any], Any]
@@ -50,13 +62,6 @@ TIMES: Final = [0, 1, 951_782_400_000_000, 1_795_428_000_000_000, 1_795_428_000_
 
 def sample_bodies() -> list[tuple[str, Body]]:
     keys = [hashlib.sha256(bytes([number])).digest() for number in range(5)]
-    request = AuthorisationRequest(
-        "A.z_0-9", "c", "\u00e9\u0065\u0301 \U0001f37b \u2028 \ue000", "GBR", "0000", Money(0, "EUR"), Money(1, "CLF")
-    )
-    presentment = Presentment(
-        "s", "W_0-", "t", "c", Money(0, "JPY"), Money(5, "KWD"), Money(0, "JPY"), EntryRef(2**53 - 1, ZERO_DIGEST)
-    )
-    extra: dict[str, Any] = {"transaction": Money(WIRE_MINOR_MAX, "KWD"), "presentment_id": "p" * 64}
     return [
         ("one root key, no approvals yet", Genesis("a", (keys[0],), 1, keys[1], keys[2])),
         (
@@ -68,13 +73,133 @@ def sample_bodies() -> list[tuple[str, Body]]:
         ("an account of an outsider", Opening(AccountId("external:bank", "JPY"))),
         ("the smallest load", Load("t", "c", Money(1, "KWD"))),
         ("the largest load", Load("t", "c", Money(WIRE_MINOR_MAX, "EUR"))),
-        ("text beyond ASCII, not normalised", Authorisation("s", "w" * 128, request, "approved", "ok")),
-        ("a decline", Authorisation("s", "w", replace(request, merchant_name='"\\/'), "declined", "card_not_found")),
-        ("a presentment with all that is required", presentment),
-        ("a presentment with all there is", replace(presentment, **extra)),
+        *authorisation_bodies(),
+        *later_bodies(),
+        *issuer_bodies(),
         ("a debit", JournalLine(0, 1, 1, "scheme:s", Money(-1, "EUR"))),
         ("a line of zero", JournalLine(7, 4, 4, ISSUER, Money(0, "JPY"))),
         ("the largest credit", JournalLine(7, 3, 4, "card:c", Money(BALANCE_MINOR_MAX, "KWD"))),
+    ]
+
+
+def authorisation_bodies() -> list[tuple[str, Body]]:
+    """Authorisations at the edges of what may be, in both forms."""
+    request = Request(
+        "authorisation",
+        transaction_id="A.z_0-9",
+        card_id="c",
+        merchant_name="\u00e9\u0065\u0301 \U0001f37b \u2028 \ue000",
+        merchant_country="GBR",
+        merchant_mcc="0000",
+        billing=Money(0, "EUR"),
+        transaction=Money(1, "CLF"),
+    )
+    elements = Iso8583("ABCDEFGHIJ 1", "      ", "990", None, "978")
+    fullest = replace(request, authorisation_kind="pre_authorisation", iso8583=elements)
+    nothing = Money(0, "EUR")
+    body = CardTransaction(
+        scheme="s",
+        webhook_id="w" * 128,
+        request=request,
+        decision="approved",
+        reason="ok",
+        hold_change=nothing,
+        totals=Totals(),
+        expires=TIME_MAX,
+        window_days=DAYS_MAX,
+    )
+    declined = replace(body, decision="declined", reason="card_blocked", totals=None, expires=None, window_days=None)
+    quoted = replace(request, merchant_name='"\\/')
+    return [
+        ("text beyond ASCII, not normalised", body),
+        ("an authorisation with all there is", replace(body, request=fullest)),
+        ("a decline", replace(declined, reason="card_not_found", request=quoted)),
+        ("a decline of a blocked card", declined),
+        ("an approval in the form of release 0.1", body.in_first_form),
+        ("a decline in the form of release 0.1", replace(declined, reason="insufficient_funds").in_first_form),
+    ]
+
+
+def later_bodies() -> list[tuple[str, Body]]:
+    """What is about a transaction, with all that is required and with all there is."""
+    yen = Money(0, "JPY")
+    totals = Totals(authorised=5, incremented=1, reversed=2, expired=4, cleared=0, refunded=9, clearings=1, final=True)
+    presentment = CardTransaction(
+        scheme="s",
+        webhook_id="W_0-",
+        request=Request(
+            "presentment", transaction_id="t", card_id="c", billing=yen, settlement=Money(5, "KWD"), final=True
+        ),
+        decision="posted",
+        reason="ok",
+        hold_change=yen,
+        builds_on=EntryRef(2**53 - 1, ZERO_DIGEST),
+        totals=totals,
+    )
+    asked = replace(
+        presentment.request,
+        transaction=Money(WIRE_MINOR_MAX, "KWD"),
+        presentment_id="p" * 64,
+        force_post=True,
+        interchange=Fee((WIRE_MINOR_MAX + 1) * 10**6 - 1, "KWD"),
+        iso8583=Iso8583(settlement_currency="414"),
+    )
+
+    def message(kind: str, decision: str = "posted", reason: str = "ok", **more: Any) -> CardTransaction:
+        request = Request(kind, transaction_id="t", card_id="c", billing=yen, **more)
+        webhook_id = None if kind == "expiry" else "w"
+        return replace(presentment, request=request, decision=decision, reason=reason, webhook_id=webhook_id)
+
+    alone = Request("refund", refund_id="r", card_id="c", billing=yen, settlement=yen, merchant_mcc="0742")
+    far = replace(totals, authorised=BALANCE_MINOR_MAX, reversed=BALANCE_MINOR_MAX)
+    return [
+        ("a presentment with all that is required", presentment),
+        ("a presentment with all there is", replace(presentment, request=asked, flags=FLAGS, expires=0)),
+        ("a presentment in the form of release 0.1", presentment.in_first_form),
+        ("a presentment that begins its transaction", replace(presentment, builds_on=None, flags=("forced",))),
+        ("an increment", replace(message("increment", "approved"), window_days=1, expires=1)),
+        (
+            "an increment that is declined",
+            replace(message("increment", "declined", "insufficient_funds"), totals=None),
+        ),
+        ("a reversal", message("reversal")),
+        ("totals as large as can be", replace(message("reversal"), totals=far)),
+        ("a refund of a transaction", message("refund", settlement=yen)),
+        ("a refund of none", replace(message("refund", settlement=yen), request=alone, builds_on=None, totals=None)),
+        ("an expiry", replace(message("expiry"), hold_change=Money(-4, "JPY"), expires=2)),
+    ]
+
+
+def issuer_bodies() -> list[tuple[str, Body]]:
+    """Settlements, terms and cards."""
+    one = SettledSum(
+        gross=Money(WIRE_MINOR_MAX, "EUR"),
+        refunds=Money(1, "EUR"),
+        fees=Money(-2, "EUR"),
+        net=Money(WIRE_MINOR_MAX - 3, "EUR"),
+        result=Money(-1, "EUR"),
+        interchange=Fee(2_999_999, "EUR"),
+        count=3,
+        first_seq=0,
+        last_seq=2**53 - 1,
+    )
+    nothing = dict.fromkeys(("gross", "refunds", "fees", "net", "result"), Money(0, "KWD"))
+    other = SettledSum(**nothing, interchange=Fee(-1, "KWD"), count=0, first_seq=1, last_seq=1)
+    settlement = Settlement(scheme="s", date="2028-02-29", day_ends=TIME_MAX, is_complete=True, sums=(one, other))
+    scope = Scope("s" * 64, AUTHORISATION_KINDS, ((0, 0), (1, 9999)))
+    terms = Terms(
+        1,
+        (Window(scope, DAYS_MAX), Window(Scope(), 1)),
+        (Tolerance(scope, MILLIONTHS_MAX, Money(0, "JPY")), Tolerance(Scope(), 1)),
+        (FeeRate(scope, 150_000, Money(75_00, "USD")), FeeRate(Scope(mccs=((742, 742),)), 0)),
+    )
+    return [
+        ("a settlement in two currencies", settlement),
+        ("a settlement of nothing", replace(settlement, is_complete=False, day_ends=0, sums=())),
+        ("terms with all there is", terms),
+        ("terms of one window", Terms(DAYS_MAX)),
+        ("a card that is bound", CardChange("bind", CardState("c", "s"))),
+        ("a card that is blocked, and no Scheme's", CardChange("block", CardState("c" * 64, None, True), "é" * 200)),
     ]
 
 

@@ -1,7 +1,11 @@
 """Making files durable."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkstemp
+from typing import BinaryIO
 
 
 def sync_folder(path: Path) -> None:
@@ -24,4 +28,26 @@ def write_new_file(path: Path, data: bytes, mode: int) -> None:
     except OSError:
         path.unlink()  # half a file is worse than none: the next try would find its name taken
         raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def whole_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
+    """A file of mode 0600 that takes its name, durably, once it is whole; what fails half-way leaves nothing.
+
+    Raises `FileExistsError` where something of that name is there and is not to be replaced.
+    """
+    descriptor, name = mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    building = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            building.replace(path)
+        else:
+            os.link(building, path)
+    finally:
+        building.unlink(missing_ok=True)
     sync_folder(path.parent)

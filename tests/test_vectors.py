@@ -16,7 +16,7 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from scripts import make_vectors
-from scripts.make_vectors import plain
+from scripts.make_vectors import plain, told_authorisation
 from signed_ledger.encoding import (
     approval_digest,
     decode_base64,
@@ -39,7 +39,19 @@ from signed_ledger.errors import Invalid, KeyChangeRefused, Refusal
 from signed_ledger.keyring import Keyring, approval_text
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.money import format_minor, parse_minor
-from signed_ledger.records import Authorisation, Evidence, Genesis, KeyChange, Parts, Presentment, RegisteredKey
+from signed_ledger.records import (
+    MESSAGES,
+    CardTransaction,
+    Entry,
+    Evidence,
+    Genesis,
+    KeyChange,
+    Parts,
+    RegisteredKey,
+)
+from signed_ledger.records.messages import FLAGS
+from signed_ledger.records.names import CARD_OPS
+from signed_ledger.records.states import STATUSES
 from signed_ledger.rules import Book, apply
 from signed_ledger.schemes import reverify, verify_recorded
 from signed_ledger.sealing import open_entry, open_part
@@ -116,14 +128,13 @@ def test_what_is_not_the_same_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_every_kind_type_and_decision_is_in_the_ledger() -> None:
     bodies = [json.loads(entry["body"]) for entry in ENTRIES]
-    assert {body["kind"] for body in bodies} == {"genesis", "key", "account", "transaction", "journal"}
-    assert {(body.get("type"), body.get("reason")) for body in bodies if body["kind"] == "transaction"} == {
-        ("load", "ok"),
-        ("authorisation", "ok"),
-        ("authorisation", "insufficient_funds"),
-        ("authorisation", "card_not_found"),
-        ("presentment", "ok"),
-    }
+    assert {body["kind"] for body in bodies} == set(Entry.KINDS)
+    decisions = {("load", "ok"), ("settlement", "ok")}
+    decisions |= {(name, reason) for name, row in MESSAGES.items() for reason in ("ok", *row.declined_for)}
+    assert {(body["type"], body["reason"]) for body in bodies if body["kind"] == "transaction"} == decisions
+    assert {flag for body in bodies for flag in body.get("flags", ())} == set(FLAGS) - {"negative_balance"}
+    assert {body["status"] for body in bodies if "status" in body} == set(STATUSES) - {"DECLINED"}
+    assert {body["op"] for body in bodies if body["kind"] == "card"} == set(CARD_OPS)
     assert {body["role"] for body in bodies if body["kind"] == "key"} == {
         *("entry", "checkpoint", "scheme", "operator", "auditor")
     }
@@ -194,9 +205,12 @@ def test_the_entries_make_the_balances() -> None:
     for entry in ENTRIES:
         effect = apply(book, decode_body(entry["body"].encode()).body, entry["seq"])
         assert plain(effect.state) == entry["meaning"].get("state")
-        assert plain(effect.authorisation) == entry["meaning"].get("authorisation")
+        assert entry["meaning"].get("card") == (None if effect.card is None else plain(effect.card))
+        told = None if effect.authorisation is None else told_authorisation(effect.authorisation)
+        assert entry["meaning"].get("authorisation") == told
     assert [plain(state) for state in book.accounts.values()] == LEDGER["accounts"]
-    assert [plain(state) for state in book.authorisations.values()] == LEDGER["authorisations"]
+    assert [told_authorisation(state) for state in book.authorisations.values()] == LEDGER["authorisations"]
+    assert [plain(state) for state in book.cards.values()] == LEDGER["cards"]
 
 
 def test_as_a_file_the_ledger_proves_itself(tmp_path: Path) -> None:
@@ -206,7 +220,7 @@ def test_as_a_file_the_ledger_proves_itself(tmp_path: Path) -> None:
         effect = apply(book, body, seq)
         parts = Parts(*(entry[name].encode() if name in entry else None for name in Parts._fields))
         rows += ledger_rows(seq, entry["note"].encode(), parts)
-        rows += derived_rows(seq, body, effect.state, effect.authorisation)
+        rows += derived_rows(seq, body, effect)
     create_database(tmp_path / "ledger.db", rows)
     report = assert_audits(tmp_path / "ledger.db", decode_trust(json.dumps(LEDGER["trust"]).encode()))
     assert report.entries == len(ENTRIES)
@@ -218,7 +232,7 @@ def test_the_schemes_signature_verifies_and_the_body_says_what_it_asked(entry: d
     key = replayed().find(evidence.kid)
     assert key is not None
     assert key.is_valid_at(entry["seq"])
-    assert isinstance(body, Authorisation | Presentment)
+    assert isinstance(body, CardTransaction)
     verify_recorded(body, evidence, key)
 
 
@@ -295,6 +309,18 @@ def test_an_entry_is_read_and_written(sample: dict[str, Any]) -> None:
     assert encode_base64(leaf_hash(note)) == sample["leaf"]
     public_key = base64.b64decode(next(key["public_key"] for key in KEYS if key["name"] == "entry-1"))
     open_entry(note, origin=signed.entry.origin, seq=signed.entry.seq, public_key=public_key)
+
+
+@pytest.mark.parametrize("file", RECORDS["settlement_files"], ids=lambda file: f"entry {file['seq']}")
+def test_by_hand_a_settlement_file_has_the_digest_that_its_body_names(file: dict[str, Any]) -> None:
+    csv, body = file["csv"].encode(), json.loads(ENTRIES[file["seq"]]["body"])
+    assert body["csv"] == f"sha256:{sha256_base64(csv)} {len(csv)}"
+    header, *rows = [line.split(",") for line in csv.decode().split("\r\n")[:-1]]
+    told = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [row["currency"] for row in told] == [each["currency"] for each in body["sums"]]
+    for row, each in zip(told, body["sums"], strict=True):
+        assert {name: row[name] for name in each} == {name: str(value) for name, value in each.items()}
+        assert (row["scheme"], row["date"]) == (body["scheme"], body["date"])
 
 
 # --- refused ---

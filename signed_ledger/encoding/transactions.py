@@ -20,6 +20,8 @@ from signed_ledger.records.requests import ISO8583_ELEMENTS
 from signed_ledger.records.states import AMOUNTS
 
 _PLAIN: Final = (*MERCHANT, "authorisation_kind", "presentment_id", "refund_id", "final", "force_post")
+_SINCE: Final = ("authorisation_kind", "refund_id", "force_post", "interchange", "iso8583")
+"""What release 0.1 did not know."""
 _TEXTS: Final = (*MERCHANT, "authorisation_kind", "presentment_id", "refund_id")
 
 
@@ -99,7 +101,7 @@ def decode_card_transaction(message: Message, fields: Fields) -> CardTransaction
     reason = fields.text("reason")
     if form == 2:
         fields.exactly("response_code", RESPONSE_CODES.get(reason, ""))
-    return CardTransaction(
+    body = CardTransaction(
         scheme=fields.text("scheme"),
         webhook_id=fields.text_or_none("webhook_id"),
         request=request,
@@ -110,6 +112,27 @@ def decode_card_transaction(message: Message, fields: Fields) -> CardTransaction
         form=form,
         **({} if form == 1 else _decode_outcome(fields, currency)),
     )
+    if form == 1:
+        _check_first_form(body)
+    return body
+
+
+def _check_first_form(body: CardTransaction) -> None:
+    """Release 0.1 wrote authorisations and presentments of a whole hold: what it could not write has another form."""
+    request, change = body.request, body.hold_change
+    if body.type not in ("authorisation", "presentment") or body.reason == "card_blocked":
+        raise Invalid("response_code", "is missing")
+    for name in _SINCE if body.opens else (*_SINCE, *MERCHANT):
+        if getattr(request, name) is not None:
+            raise Invalid(name, "is not a member of what release 0.1 wrote")
+    if body.opens is not (body.type == "authorisation"):
+        raise Invalid("builds_on", "must be there in a presentment, and nowhere else")
+    if body.opens and change.minor != (body.billing.minor if body.decision == "approved" else 0):
+        raise Invalid("hold_change", "is not what the decision holds")
+    if not body.opens and request.final is not True:
+        raise Invalid("final", "must be True")
+    if not body.opens and change.minor > 0:
+        raise Invalid("hold_change", "must release a hold")
 
 
 def _decode_ref(fields: Fields) -> EntryRef:
@@ -126,19 +149,17 @@ def _decode_asked(message: Message, fields: Fields, *, names_one: bool) -> Reque
     given |= {
         name: fields.money(f"{name}_amount", f"{name}_currency") for name in MONEY if fields.has(f"{name}_amount")
     }
-    if not given.keys() <= {*message.required, *message.optional, "billing"}:
-        raise Invalid(
-            min(given.keys() - {*message.required, *message.optional}), f"is not a member of a {message.type}"
-        )
     if "billing" not in given:
         raise Invalid("billing_amount", "is missing")
     if fields.has("interchange_amount"):
-        currency = given["settlement"].currency if "settlement" in given else ""
-        if not currency:
+        if "settlement" not in given:
             raise Invalid("interchange_amount", "is not a member where nothing is settled")
+        currency = given["settlement"].currency
         given["interchange"] = parse_fee(fields.text("interchange_amount"), currency, "interchange_amount")
     if fields.has("iso8583"):
         given["iso8583"] = _decode_iso8583(fields.texts("iso8583"))
+    if others := given.keys() - {*message.required, *message.optional, "billing"}:
+        raise Invalid(min(others), f"is not a member of a {message.type}")
     if names_one:
         given["transaction_id"] = own_id
     elif given.get("refund_id") != own_id:

@@ -5,7 +5,7 @@ from typing import ClassVar, TypeAlias
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
-from signed_ledger.records.messages import FLAGS, MESSAGES
+from signed_ledger.records.messages import FLAGS, MESSAGES, MONEY
 from signed_ledger.records.names import (
     CARD_OPS,
     CONTROL,
@@ -170,8 +170,11 @@ class CardTransaction:
             check_matches(WEBHOOK_ID, self.webhook_id, "webhook_id", "1 to 128 of A-Za-z0-9_-")
         if not message.admits(self.decision, self.reason):
             raise Invalid("decision", f"{self.decision} {self.reason} is not one of a {message.type}")
-        if self.request.card_id is None or self.request.billing is None:
-            raise Invalid("billing", "card and billing amount must be filled in")
+        for name in (*message.required, "card_id", "billing"):
+            if getattr(self.request, name) is None:
+                raise Invalid(f"{name}_amount" if name in MONEY else name, "is missing")
+        if "final" in message.optional and self.request.final is None:
+            raise Invalid("final", "must be filled in")
         if self.hold_change.currency != self.billing.currency:
             raise Invalid("hold_change", "must be in the billing currency")
         if self.builds_on is not None:

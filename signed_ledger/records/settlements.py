@@ -61,6 +61,8 @@ class SettledSum:
         amounts = (self.gross, self.refunds, self.fees, self.net, self.result, self.interchange)
         if len({amount.currency for amount in amounts}) != 1:
             raise Invalid("currency", "must be one for all amounts of a sum")
+        if self.gross.minor < 0 or self.refunds.minor < 0:
+            raise Invalid("gross", "and refunds must not be negative")
         if self.gross.minor - self.refunds.minor + self.fees.minor != self.net.minor:
             raise Invalid("net", "is not gross - refunds + fees")
         check_natural(self.count, "count")

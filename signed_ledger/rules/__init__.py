@@ -23,10 +23,13 @@ _DECIDERS: Final[dict[str, Decide]] = {name: import_module(f"{__name__}.{name}")
 
 
 def decide(book: Book, command: Command, slot: Slot) -> list[Body]:
-    """Give the bodies of the entries to write, in order from `slot`; raise a `Refusal` where there are none."""
+    """Give the bodies of the entries to write, in order from `slot`; raise a `Refusal` where there are none.
+
+    Sums that no amount can be are refused wherever they show, not only in accounts: as `StateConflict`.
+    """
     try:
         return _decide(book, command, slot)
-    except Invalid as error:  # totals, sums, times beyond what a record can say
+    except Invalid as error:
         raise BeyondReach(f"This can not be recorded: {error}.") from None
 
 
