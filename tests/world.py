@@ -15,10 +15,10 @@ from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import approve, approving_name
 from signed_ledger.ledger import Answer, Ledger, Limits, Webhook, create_ledger, found
 from signed_ledger.money import Money
-from signed_ledger.records import Evidence, HttpRequest, KeyChange, Load, RegisteredKey
+from signed_ledger.records import AccountId, AuthorisationState, Evidence, HttpRequest, KeyChange, Load, RegisteredKey
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.signing import SoftwareSigner, kid_of
-from signed_ledger.store import Store
+from signed_ledger.store import Reader, Store
 
 ORIGIN = "issuer.example/ledger"
 AUTHORITY = "issuer.example"
@@ -162,3 +162,28 @@ async def opened(world: World, **limits: Any) -> AsyncIterator[Ledger]:
         yield ledger
     finally:
         await ledger.close()
+
+
+@asynccontextmanager
+async def reading(world: World) -> AsyncIterator[Reader]:
+    """A reader that is closed at the end."""
+    reader = await Reader.open(world.path, busy_timeout_ms=5_000)
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+async def state_of(world: World, transaction_id: str, scheme: str = "visa") -> AuthorisationState | None:
+    """Where a transaction stands, as the file has it; `None` where there is none."""
+    async with reading(world) as reader:
+        found = (await reader.transaction(transaction_id)).get(scheme)
+    return None if found is None else found.state
+
+
+async def balances_of(world: World, *owners: str) -> dict[AccountId, tuple[int, int]]:
+    """Posted and held of each of these owners' accounts, as the file has them."""
+    async with reading(world) as reader:
+        found = [await reader.balances(owner, None) for owner in owners]
+    states = [balance.state for each in found for balance in each.balances]
+    return {state.account: (state.posted, state.held) for state in states}
