@@ -1,9 +1,10 @@
 # The dev loop and CI's jobs are the same targets. `make` alone lists them.
-# Needs git, make and Python 3.11 or newer with its venv module; everything else goes into .venv.
+# Needs git, make and Python 3.11 or newer with its venv module; everything else goes into .venv, but hledger (.ci/hledger).
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check docs hadolint fix bench lock wheel clean install python
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger fix bench lock wheel \
+	clean install python
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -38,12 +39,15 @@ bench: $(INSTALLED) ## measure the server beside a bare echo, and print a table
 # --- to work on it ---
 
 # A selection (ARGS) is not measured: the coverage of a part misleads.
-test: $(INSTALLED) ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
+test: $(INSTALLED) hledger ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
+
+hledger: ## bring hledger, which judges exported books in the tests, where it is not there
+	@.ci/hledger
 
 check: static test ## all that CI checks
 
-static: lint types vectors-check docs hadolint ## all that CI checks, but the tests
+static: lint types vectors-check worked-day docs hadolint ## all that CI checks, but the tests
 
 lint: $(INSTALLED) ## format and lint, changing nothing
 	@$(PY) -m ruff format --check
@@ -54,6 +58,9 @@ types: $(INSTALLED) ## mypy, strict
 
 vectors-check: $(INSTALLED) ## make the frozen test vectors again and compare
 	@$(PY) scripts/make_vectors.py --check
+
+worked-day: $(INSTALLED) ## live docs/worked-day.md again and compare; ARGS=--write after a change of the rules
+	@$(PY) scripts/worked_day.py $(or $(ARGS),--check)
 
 docs: $(INSTALLED) ## docs/_build/html/index.html; a warning is an error
 	@$(PY) -m sphinx -E -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
@@ -109,7 +116,7 @@ $(MADE):
 	@touch $@
 
 $(INSTALLED): $(MADE) setup.py requirements-dev.lock
-	@echo "setup 2/3: $$(grep -c '^[a-z0-9]' requirements-dev.lock) locked packages, about 120 MB the first time"
+	@echo "setup 2/3: $$(grep -c '^[a-z0-9]' requirements-dev.lock) locked packages, about 180 MB the first time"
 	@$(PY) -m pip install -q --no-deps -r requirements-dev.lock
 	@echo "setup 3/3: signed_ledger itself"
 	@$(PY) -m pip install -q --no-deps --no-build-isolation --editable .

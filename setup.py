@@ -25,7 +25,12 @@ RUNTIME = [
     "tqdm>=4.67,<5",
     "uvloop>=0.21,<0.24; sys_platform != 'win32'",
 ]
+PARQUET = [
+    "pyarrow>=17,<30",
+]
 TEST = [
+    *PARQUET,
+    "beancount>=3.1,<4",
     "coverage>=7.10,<8",
     "http-message-signatures>=2,<4",
     "hypothesis>=6.130,<7",
@@ -70,7 +75,7 @@ setup(
         "signed_ledger.store": ["schema.sql"],
     },
     install_requires=RUNTIME,
-    extras_require={"test": TEST, "docs": DOCS, "dev": DEV},
+    extras_require={"parquet": PARQUET, "test": TEST, "docs": DOCS, "dev": DEV},
     entry_points={"console_scripts": ["signed-ledger = signed_ledger.cli:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -1,8 +1,11 @@
 """Making files durable."""
 
 import os
-import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkstemp
+from typing import BinaryIO
 
 
 def sync_folder(path: Path) -> None:
@@ -28,14 +31,20 @@ def write_new_file(path: Path, data: bytes, mode: int) -> None:
     sync_folder(path.parent)
 
 
-def write_whole_file(path: Path, data: bytes, mode: int, *, replace: bool = False) -> None:
-    """Write a file durably, so that under its name it is there whole or not at all.
+@contextmanager
+def whole_file(path: Path, *, replace: bool = False, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file that takes its name, durably, once it is whole; what fails half-way leaves nothing.
 
-    Raises `FileExistsError` where something of that name is there already, unless `replace`.
+    Raises `FileExistsError` where something of that name is there and is not to be replaced.
     """
-    building = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
-    write_new_file(building, data, mode)
+    descriptor, name = mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    building = Path(name)
     try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         if replace:
             building.replace(path)
         else:

@@ -152,7 +152,14 @@ async def test_only_the_one_spelling_of_a_path_is_answered(site: Site, acme: Cal
 
 # --- reads ---------------------------------------------------------------------------------------------------------
 
-READS = ["/accounts/card-1", "/accounts/card-1/EUR", "/transactions", "/transactions/load-1", "/entries/0"]
+READS = [
+    "/accounts/card-1",
+    "/accounts/card-1/EUR",
+    "/accounts/card-1/EUR/statement",
+    "/transactions",
+    "/transactions/load-1",
+    "/entries/0",
+]
 
 
 @pytest.mark.parametrize("path", READS)

@@ -19,11 +19,13 @@ COMMANDS = [
     ["transactions"],
     ["verify"],
     ["rebuild"],
+    ["export"],
     ["keys"],
     ["keys", "list"],
     ["keys", "add"],
     ["keys", "rotate"],
     ["keys", "retire"],
+    ["statement"],
 ]
 
 
@@ -73,9 +75,10 @@ def test_a_wrong_command_line_is_told_in_a_sentence(
     assert "--help" in sentence
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[2:4], *COMMANDS[5:7], COMMANDS[8]], ids=" ".join)
+@pytest.mark.parametrize("command", [*COMMANDS[2:4], *COMMANDS[5:8], COMMANDS[9]], ids=" ".join)
 def test_a_ledger_that_is_not_there_is_named(tmp_path: Path, command: list[str]) -> None:
-    arguments = {"load-money": ["card-1", "1.00", "EUR"], "balance": ["card-1"]}.get(command[0], [])
+    needed = {"load-money": ["card-1", "1.00", "EUR"], "balance": ["card-1"], "export": ["--format", "csv"]}
+    arguments = needed.get(command[0], [])
     ended = Installation(tmp_path).run(*command, *arguments, status=2)
     assert str(tmp_path / "ledger.db") in ended.stderr
     assert ended.stdout == ""

@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(("config", "countries", "money", "records", "telemetry"), 1),
     **dict.fromkeys(("encoding", "merkle", "signing", "tables"), 2),
     **dict.fromkeys(("keyring", "schemes", "rules", "store", "sealing", "trust"), 3),
-    **dict.fromkeys(("ledger", "audit", "rebuild"), 4),
+    **dict.fromkeys(("ledger", "audit", "rebuild", "books"), 4),
     **dict.fromkeys(("api", "daily"), 5),
     "cli": 6,
 }
@@ -29,6 +29,7 @@ ALLOWED = {
     "aiosqlite": ("store/connection.py",),
     "cryptography": ("signing/",),
     "nacl": ("signing/",),
+    "pyarrow": ("books/parquet.py",),
 }
 """Where each of these packages may be imported, and nowhere else."""
 

@@ -10,7 +10,7 @@ from signed_ledger.errors import Invalid
 from signed_ledger.ledger import Ledger
 from signed_ledger.records import card
 from signed_ledger.store import AtSeq, AtTime, Reader, TransactionsWanted, open_database
-from signed_ledger.store.reading import first_from, newest_at, time_of
+from signed_ledger.store.moments import first_from, newest_at, time_of
 from tests.support import assert_audits
 from tests.world import START, World, authorisation, opened, presentment
 

@@ -6,15 +6,25 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from signed_ledger.api.answers import decision_document
+from signed_ledger.api.statements import view_statement
 from signed_ledger.api.views import view_balance, view_entry, view_record, view_registry, view_transaction
 from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Answer, found
-from signed_ledger.records import AccountId, AuthorisationState, CardState, CardTransaction, State
+from signed_ledger.money import Money
+from signed_ledger.records import AccountId, AuthorisationState, CardState, CardTransaction, JournalLine, State, card
 from signed_ledger.rules import Asked, Authorised, Book, Slot, apply, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer, SoftwareSigner
-from signed_ledger.store import Balance, FoundTransaction, StoredEntry
+from signed_ledger.store import (
+    Balance,
+    FoundTransaction,
+    Movement,
+    Span,
+    Statement,
+    StatementWanted,
+    StoredEntry,
+)
 
 _ORIGIN: Final = "issuer.example/ledger"
 _TIME: Final = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
@@ -85,6 +95,7 @@ def reply_examples() -> dict[tuple[str, int], Any]:
         **{name: example.decision for name, example in decisions.items()},
         ("accounts", 200): {"card_id": "card-1", "at": 18, "accounts": [balance]},
         ("account", 200): {"card_id": "card-1", "at": 18, **balance},
+        ("statement", 200): _statement(approved, decisions["presentment", 200], signer),
         ("transactions", 200): {"transactions": [view_record(approved.stored)], "next_cursor": None},
         ("transaction", 200): view_transaction("tx-1", "acme", transaction),
         ("entry", 200): view_entry(approved.stored, keyring),
@@ -147,6 +158,19 @@ def _keyring() -> tuple[Keyring, Signer]:
         random_bytes=_no_randomness,
     )
     return Keyring(genesis), entry
+
+
+def _statement(approved: _Example, posted: _Example, signer: Signer) -> dict[str, Any]:
+    account = AccountId(card("card-1"), "EUR")
+    line = JournalLine(posted.sealed.ref.seq, 1, 3, account.owner, Money(-1_230, "EUR"))
+    after = Balance(State(account, 8_770, 0), line.batch + 1)
+    place = Place(_ORIGIN, after.seq, bytes(32), _TIME)
+    sealed = seal(place, line, state=after.state, evidence=None, signer=signer, random_bytes=_no_randomness)
+    entry = StoredEntry(after.seq, sealed.note, sealed.parts)
+    movement = Movement(after, line, entry, posted.stored, [approved.stored])
+    opening = Balance(State(account, 10_000, 1_230), approved.sealed.ref.seq)
+    wanted = StatementWanted(account, Span(opening.seq + 1, after.seq + 1))
+    return view_statement("card-1", Statement(wanted, opening, [movement], after, None))
 
 
 _no_randomness: Callable[[int], bytes] = bytes

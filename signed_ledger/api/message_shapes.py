@@ -32,7 +32,7 @@ _ELEMENTS: Final = {
     "50": matching("[0-9]{3}", "Currency of the settlement amount."),
     "51": matching("[0-9]{3}", "Currency of the billing amount."),
 }
-_FIELDS: Final[dict[str, Shape]] = {
+FIELDS: Final[dict[str, Shape]] = {
     "transaction_id": NAME,
     "card_id": NAME,
     "merchant_name": text("1 to 100 characters, none of them control characters.", minLength=1, maxLength=100),
@@ -61,7 +61,7 @@ def _sent_field(message: Message, name: str) -> Shape:
         if name == "billing" and message.type in _SENT_ABOUT:
             amount = {**AMOUNT_SENT, "description": _SENT_ABOUT[message.type]}
         return money(name, amount)
-    return {"interchange_amount": _FEE} if name == "interchange" else {name: _FIELDS[name]}
+    return {"interchange_amount": _FEE} if name == "interchange" else {name: FIELDS[name]}
 
 
 def _sent(message: Message) -> Shape:
@@ -102,7 +102,7 @@ def _recorded(message: Message) -> Shape:
     if message.is_sent:
         required["webhook_id"] = WEBHOOK_ID
     for name in (*message.required, *message.optional):
-        shape = money(name, AMOUNT) if name in MONEY else {name: _FIELDS[name]} if name in _FIELDS else {}
+        shape = money(name, AMOUNT) if name in MONEY else {name: FIELDS[name]} if name in FIELDS else {}
         must = name in message.required or name == "final"
         (required if must else optional).update({k: v for k, v in shape.items() if k not in required})
     if "interchange" in message.optional:

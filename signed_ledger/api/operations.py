@@ -105,6 +105,13 @@ _WEBHOOK_HEADERS: Final = (
     *_SIGNED_BY,
 )
 _CARD: Final = Parameter("path", "card_id", NAME, "The card.", required=True)
+_CURRENCY: Final = Parameter("path", "currency", CURRENCY, "The account's currency.", required=True)
+_FROM: Final = Parameter("query", "from", MOMENT, "None before this entry or time.")
+_TO: Final = Parameter("query", "to", MOMENT, "Only what is before this entry or time.")
+_PAGE: Final = (
+    Parameter("query", "limit", {"type": "integer", "minimum": 1}, "Rows of a page; by default the most allowed."),
+    Parameter("query", "cursor", {"type": "string"}, "The next_cursor of the page before. Opaque."),
+)
 _AT: Final = Parameter("query", "at", MOMENT, "As it was then: after this entry, or at this time. Default: now.")
 _RETRY: Final = (
     "A retry under the same Webhook-Id with the same body is given the first answer again, with the header "
@@ -155,14 +162,22 @@ OPERATIONS: Final = (
         path="/accounts/{card_id}/{currency}",
         summary="A card's balance in one currency",
         about=f"Posted, held and available, now or then. {_PROVED_BY}",
-        parameters=(
-            _CARD,
-            Parameter("path", "currency", CURRENCY, "The account's currency.", required=True),
-            _AT,
-            *_SIGNED_BY,
-        ),
+        parameters=(_CARD, _CURRENCY, _AT, *_SIGNED_BY),
         replies=(Reply(200, "The balance.", "Account"),),
         codes=(*_READ, CardNotFound, EntryNotFound, *_FAILED),
+    ),
+    Operation(
+        tag="reading",
+        name="statement",
+        method="GET",
+        path="/accounts/{card_id}/{currency}/statement",
+        summary="An account's statement, oldest movement first",
+        about=f"What was posted from one moment up to another, by default all of it, between an opening and a closing "
+        f"balance: the opening one and the amounts sum to the closing one. A page closes where the next one opens; "
+        f"next_cursor is as in GET /transactions, and keeps to what the first page knew of. {_PROVED_BY}",
+        parameters=(_CARD, _CURRENCY, _FROM, _TO, *_PAGE, *_SIGNED_BY),
+        replies=(Reply(200, "One page.", "Statement"),),
+        codes=(*_READ, CardNotFound, *_FAILED),
     ),
     Operation(
         tag="reading",
@@ -174,12 +189,9 @@ OPERATIONS: Final = (
         "asks for the next one, until it is null. What is recorded meanwhile disturbs nothing.",
         parameters=(
             Parameter("query", "card_id", NAME, "This card's only."),
-            Parameter("query", "from", MOMENT, "None before this entry or time."),
-            Parameter("query", "to", MOMENT, "Only what is before this entry or time."),
-            Parameter(
-                "query", "limit", {"type": "integer", "minimum": 1}, "Rows of a page; by default the most allowed."
-            ),
-            Parameter("query", "cursor", {"type": "string"}, "The next_cursor of the page before. Opaque."),
+            _FROM,
+            _TO,
+            *_PAGE,
             *_SIGNED_BY,
         ),
         replies=(Reply(200, "One page.", "Transactions"),),

@@ -4,12 +4,13 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeGuard
 from urllib.parse import unquote
 
 import orjson
 
 from signed_ledger.encoding import decode_base64, encode_base64
+from signed_ledger.encoding.text import SAFE_INTEGER_MAX
 from signed_ledger.errors import Invalid, Malformed
 from signed_ledger.money import MINOR_DIGITS
 from signed_ledger.records.names import NAME
@@ -94,14 +95,14 @@ def read_moment(text: str, field: str) -> Moment:
 # --- cursors -------------------------------------------------------------------------------------------------------
 
 
-def write_cursor(before: int, question: Sequence[str]) -> str:
-    """Give the opaque text that asks for what is older than the seq `before`, for this `question` only."""
-    token = orjson.dumps({"before": before, "check": _check(before, question)})
+def write_cursor(place: Sequence[int], question: Sequence[str]) -> str:
+    """Give the opaque text that asks for what follows the `place` (seqs) of a page, for this `question` only."""
+    token = orjson.dumps({"place": place, "check": _check(place, question)})
     return encode_base64(token).translate(_TO_URL).rstrip("=")
 
 
-def read_cursor(text: str, question: Sequence[str]) -> int:
-    """Give `before` back. Raises `Malformed` unless `write_cursor` wrote this for the same question.
+def read_cursor(text: str, question: Sequence[str], size: int) -> list[int]:
+    """Give `place` back, `size` seqs. Raises `Malformed` unless `write_cursor` wrote this for the same question.
 
     The check is no secret: it tells a cursor that was cut, edited or brought to another question, no more.
     """
@@ -110,14 +111,20 @@ def read_cursor(text: str, question: Sequence[str]) -> int:
         token = orjson.loads(decode_base64(padded, "cursor")) if CURSOR.fullmatch(text) else None
     except (Invalid, orjson.JSONDecodeError):
         token = None
-    before = token.get("before") if isinstance(token, dict) else None
-    if type(before) is not int or before < 0 or write_cursor(before, question) != text:
+    place = token.get("place") if isinstance(token, dict) else None
+    if not _is_place(place, size) or write_cursor(place, question) != text:
         raise Malformed("cursor is not one that was given for these parameters.", field="cursor")
-    return before
+    return place
 
 
-def _check(before: int, question: Sequence[str]) -> str:
-    digest = hashlib.sha256(orjson.dumps([before, *question])).digest()
+def _is_place(value: object, size: int) -> TypeGuard[list[int]]:
+    if not isinstance(value, list) or len(value) != size:
+        return False
+    return all(type(seq) is int and 0 <= seq <= SAFE_INTEGER_MAX for seq in value)
+
+
+def _check(place: Sequence[int], question: Sequence[str]) -> str:
+    digest = hashlib.sha256(orjson.dumps([*place, *question])).digest()
     return encode_base64(digest[:_CHECK_BYTES])
 
 

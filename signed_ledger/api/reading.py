@@ -23,6 +23,7 @@ from signed_ledger.api.query import (
     write_cursor,
 )
 from signed_ledger.api.signatures import Signatures
+from signed_ledger.api.statements import find_wanted, next_cursor, read_question, view_statement
 from signed_ledger.api.views import view_balance, view_entry, view_record, view_transaction
 from signed_ledger.config import Settings
 from signed_ledger.errors import (
@@ -71,6 +72,18 @@ class Reading:
                 return json_answer({"card_id": card_id, "at": found.at, **view_balance(balance)})
         raise CardNotFound(f"Card {card_id} has no account in {currency} at that moment.", field="currency")
 
+    async def statement(self, request: web.Request) -> web.Response:
+        query = await self._admit(request, "from", "to", "limit", "cursor")
+        question = read_question(request.match_info, query)
+        rows_max = read_limit(query.get("limit"), self._page_rows_max)
+        with self._stored():
+            wanted = await find_wanted(self._reader, question)
+            found = await self._reader.statement(wanted, rows_max)
+            if found is None:
+                told = f"Card {question.card_id} has no account in {question.currency} by then."
+                raise CardNotFound(told, field="currency")
+            return json_answer(view_statement(question.card_id, found, next_cursor(question, found)))
+
     async def transaction(self, request: web.Request) -> web.Response:
         query = await self._admit(request, "scheme")
         transaction_id = read_name(request.match_info["transaction_id"], "transaction_id")
@@ -89,12 +102,12 @@ class Reading:
             card_id=read_name(query["card_id"], "card_id") if "card_id" in query else None,
             start=read_moment(query["from"], "from") if "from" in query else None,
             end=read_moment(query["to"], "to") if "to" in query else None,
-            before=read_cursor(query["cursor"], question) if "cursor" in query else None,
+            before=read_cursor(query["cursor"], question, 1)[0] if "cursor" in query else None,
         )
         with self._stored():
             rows = await self._reader.transactions(wanted, rows_max + 1)  # one more: is there another page?
             page = [view_record(row) for row in rows[:rows_max]]
-        following = write_cursor(page[-1]["seq"], question) if len(rows) > rows_max else None
+        following = write_cursor([page[-1]["seq"]], question) if len(rows) > rows_max else None
         return json_answer({"transactions": page, "next_cursor": following})
 
     async def entry(self, request: web.Request) -> web.Response:

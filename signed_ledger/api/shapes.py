@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from signed_ledger.api.message_shapes import DECIDED, FLAGGED, ONE_TRANSACTION, RECORDS, RESPONSE_CODE, SENT
+from signed_ledger.api.message_shapes import DECIDED, FIELDS, FLAGGED, ONE_TRANSACTION, RECORDS, RESPONSE_CODE, SENT
 from signed_ledger.api.schema import (
     AMOUNT,
     BASE64,
@@ -22,13 +22,15 @@ from signed_ledger.records import Entry
 from signed_ledger.records.names import KEY_ROLES, KID
 from signed_ledger.records.states import STATUSES
 
-_BALANCE: Final = {
-    "currency": CURRENCY,
+_STOOD: Final = {
     "posted": {**AMOUNT, "description": "The sum of the account's journal amounts."},
     "held": {**AMOUNT, "description": "What open authorisations keep."},
     "available": {**AMOUNT, "description": "posted - held."},
     "seq": {**SEQ, "description": "The entry whose signed state proves this."},
 }
+_UNOPENED: Final = {**SEQ, "type": ["integer", "null"], "description": "null: not open yet, and so at nothing."}
+_BALANCE: Final = {"currency": CURRENCY, **_STOOD}
+_NEXT_CURSOR: Final = {"type": ["string", "null"], "description": "Asks for the next page; null: there is none."}
 _AT: Final = {**SEQ, "description": "The newest entry at the moment that was asked for."}
 _ANSWERED: Final[dict[str, Shape]] = {
     "Decision": object_of(
@@ -53,7 +55,35 @@ _ANSWERED: Final[dict[str, Shape]] = {
         "One page of transactions.",
         {
             "transactions": list_of(ONE_TRANSACTION, "Newest first."),
-            "next_cursor": {"type": ["string", "null"], "description": "Asks for the next page; null: there is none."},
+            "next_cursor": _NEXT_CURSOR,
+        },
+    ),
+    "OpeningBalance": object_of("What an account stood at before a page.", {**_STOOD, "seq": _UNOPENED}),
+    "ClosingBalance": object_of("What it stood at after that page.", _STOOD),
+    "Movement": object_of(
+        "A journal line on the account, and the balance after it.",
+        {
+            "seq": {**SEQ, "description": "The line's entry, whose signed state proves the balance."},
+            "time": TIME_SHOWN,
+            "batch": {**SEQ, "description": "The transaction that caused it."},
+            "type": text("That transaction's type."),
+            "transaction_id": NAME,
+            "amount": AMOUNT,
+            "balance": {**AMOUNT, "description": "posted after it."},
+        },
+        {"merchant_name": FIELDS["merchant_name"]},
+    ),
+    "Statement": object_of(
+        "One page of an account's movements, and what it stood at before and after.",
+        {
+            "card_id": NAME,
+            "currency": CURRENCY,
+            "from": {**SEQ, "description": "The first entry of the statement."},
+            "to": {**SEQ, "description": "The first entry after it."},
+            "opening": ref("OpeningBalance"),
+            "movements": list_of(ref("Movement"), "Oldest first."),
+            "closing": ref("ClosingBalance"),
+            "next_cursor": _NEXT_CURSOR,
         },
     ),
     "Transaction": object_of(

@@ -5,15 +5,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from tqdm import tqdm
-
 from signed_ledger.audit import run_verify
 from signed_ledger.cli.arguments import Commands, add_command
 from signed_ledger.cli.output import print_json, print_table
+from signed_ledger.cli.progress import entries_told
 from signed_ledger.cli.wiring import trust_file
 from signed_ledger.config import Settings
-from signed_ledger.errors import IntegrityViolation, Invalid
-from signed_ledger.rebuild import RebuildReport, rebuild
+from signed_ledger.errors import Invalid
+from signed_ledger.rebuild import rebuild
 
 
 def add_commands(commands: Commands) -> None:
@@ -54,7 +53,8 @@ def verify(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def run_rebuild(options: argparse.Namespace, settings: Settings) -> int:
-    report = _rebuild(settings.database)
+    with entries_told(settings.database) as progress:
+        report = rebuild(settings.database, progress)
     if options.json:
         print_json({"ledger": str(settings.database), **asdict(report)})
     else:
@@ -62,18 +62,3 @@ def run_rebuild(options: argparse.Namespace, settings: Settings) -> int:
         print_table(("table", "rows"), list(report.rows.items()), right=("rows",))
         print("\nNow verify it: signed-ledger verify")
     return 0
-
-
-def _rebuild(path: Path) -> RebuildReport:
-    with tqdm(unit=" entries", unit_scale=True, file=sys.stderr, disable=None, leave=False) as bar:
-
-        def show(replayed: int, total: int) -> None:
-            bar.total = total
-            bar.update(replayed - bar.n)
-
-        try:
-            return rebuild(path, show)
-        except Invalid as error:
-            if error.field.startswith("entry "):  # the file was read; it is what it says that is wrong
-                raise IntegrityViolation(f"{path}: {error}; see signed-ledger verify") from error
-            raise

@@ -4,7 +4,17 @@ import os
 from collections.abc import Sequence
 
 from signed_ledger import __version__
-from signed_ledger.cli import auditing, cards, founding, keys, reconciling, serving, settling
+from signed_ledger.cli import (
+    auditing,
+    cards,
+    exporting,
+    founding,
+    keys,
+    reconciling,
+    serving,
+    settling,
+    statements,
+)
 from signed_ledger.cli.arguments import STATUS, Parser
 from signed_ledger.cli.outcome import exit_status
 from signed_ledger.config import read_settings
@@ -31,6 +41,6 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"signed-ledger {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for part in (founding, serving, cards, settling, reconciling, auditing, keys):
+    for part in (founding, serving, cards, statements, settling, reconciling, auditing, exporting, keys):
         part.add_commands(commands)
     return parser

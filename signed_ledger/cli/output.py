@@ -2,7 +2,10 @@
 
 import json
 import sys
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 
 def print_json(value: object) -> None:
@@ -24,6 +27,29 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"{name:<{width}}  {value}")
+
+
+def shortened(text: str, width: int) -> str:
+    """Give a text that takes at most `width` columns of a terminal; what is cut off leaves an ellipsis.
+
+    What has no shape of its own and could disturb the line is shown as a question mark. Wide (CJK) characters take two
+    columns, combining ones none (Unicode Standard Annex 11).
+    """
+    shown = "".join(_plain(character) for character in text)
+    ends = list(accumulate(map(_columns, shown)))
+    return shown if not ends or ends[-1] <= width else f"{shown[: bisect_right(ends, width - 1)]}…"
+
+
+def _plain(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if unicodedata.category(character) == "Zs" else "?"
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def warn(sentence: str) -> None:

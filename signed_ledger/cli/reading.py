@@ -10,7 +10,7 @@ from signed_ledger.errors import EntryNotFound, IntegrityViolation, Invalid, Ref
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.verified import verified_account, verified_body, verified_entry
 from signed_ledger.records import CardTransaction, Load, card
-from signed_ledger.store import AtSeq, Balances, FoundAccount, Moment, Reader, StoredEntry, TransactionsWanted
+from signed_ledger.store import AtSeq, Balance, Balances, FoundAccount, Moment, Reader, StoredEntry, TransactionsWanted
 
 CardsOwn: TypeAlias = Load | CardTransaction
 
@@ -35,11 +35,17 @@ async def read_balances(settings: Settings, card_id: str, moment: Moment | None)
         entries = [await reader.entry(balance.seq) for balance in found.balances]
     if isinstance(moment, AtSeq) and moment.seq > found.at:
         raise EntryNotFound(f"the ledger has no entry {moment.seq} yet; its newest is {found.at}")
-    keyring = await _registry(settings)
-    for (state, seq), entry in zip(found.balances, entries, strict=True):
-        with _verifying(seq):
-            verified_account(state.account, FoundAccount(state.posted, state.held, entry), keyring)
+    keyring = await read_registry(settings)
+    for balance, entry in zip(found.balances, entries, strict=True):
+        verify_balance(balance, entry, keyring)
     return found
+
+
+def verify_balance(balance: Balance, entry: StoredEntry, keyring: Keyring) -> None:
+    """Raise `IntegrityViolation` unless the entry's signed state says that balance."""
+    state = balance.state
+    with verifying(f"at seq {balance.seq}"):
+        verified_account(state.account, FoundAccount(state.posted, state.held, entry), keyring)
 
 
 async def read_transactions(settings: Settings, card_id: str) -> list[TransactionRead]:
@@ -50,23 +56,24 @@ async def read_transactions(settings: Settings, card_id: str) -> list[Transactio
         while page:
             stored += page
             page = await reader.transactions(TransactionsWanted(card_id, before=page[-1].seq), PAGE_ROWS)
-    keyring = await _registry(settings)
+    keyring = await read_registry(settings)
     return [_verified(entry, keyring) for entry in stored]
 
 
 def _verified(stored: StoredEntry, keyring: Keyring) -> TransactionRead:
-    with _verifying(stored.seq):
+    with verifying(f"at seq {stored.seq}"):
         time = verified_entry(stored, keyring).time
         return TransactionRead(stored.seq, time, cast(CardsOwn, verified_body(stored, keyring)))
 
 
 @contextmanager
-def _verifying(seq: int) -> Iterator[None]:
+def verifying(where: str) -> Iterator[None]:
+    """What is found wrong in here is an `IntegrityViolation` that says where."""
     try:
         yield
     except (Invalid, Refusal) as error:
         raise IntegrityViolation(
-            f"what is stored at seq {seq} does not verify: {error}; see signed-ledger verify"
+            f"what is stored {where} does not verify: {error}; see signed-ledger verify"
         ) from error
 
 
@@ -79,7 +86,7 @@ async def opened_reader(settings: Settings) -> AsyncIterator[Reader]:
         await reader.close()
 
 
-async def _registry(settings: Settings) -> Keyring:
+async def read_registry(settings: Settings) -> Keyring:
     """Read after what it verifies: it then knows every key that signed that."""
     async with opened_store(settings) as store:
         return await registry(store, settings)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from signed_ledger.daily.settling import Settled
-from signed_ledger.disk import sync_folder, write_whole_file
+from signed_ledger.disk import sync_folder, whole_file
 from signed_ledger.encoding import settlement_csv
 from signed_ledger.errors import StateConflict
 
-MODE: Final = 0o644
-"""Sums and nothing of a card: for those who pay and book. The umask may take from it."""
+MODE: Final = 0o640
+"""The folder's group may read them: who pays and books is seldom who runs the service."""
 
 
 def settlement_files(settled: Settled) -> dict[str, bytes]:
@@ -35,7 +35,8 @@ def write_settlement_files(settled: Settled, folder: Path, *, replace: bool = Fa
     missing = {path: data for path, data in files.items() if not _is_there(path, data, replace=replace)}
     for path, data in missing.items():
         try:
-            write_whole_file(path, data, MODE, replace=replace)
+            with whole_file(path, replace=replace, mode=MODE) as file:
+                file.write(data)
         except FileExistsError:  # since we looked
             _is_there(path, data, replace=False)
     if missing:

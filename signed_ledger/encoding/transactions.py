@@ -79,8 +79,16 @@ def _outcome(body: CardTransaction) -> dict[str, Any]:
 
 
 def encode_totals(totals: Totals, currency: str) -> dict[str, Any]:
-    amounts = {name: format_minor(getattr(totals, name), currency) for name in AMOUNTS}
-    return {**amounts, "clearings": totals.clearings, "final": totals.final}
+    """What is nothing is left out."""
+    members: dict[str, Any] = {}
+    for name in AMOUNTS:
+        if amount := getattr(totals, name):
+            members[name] = format_minor(amount, currency)
+    if totals.clearings:
+        members["clearings"] = totals.clearings
+    if totals.final:
+        members["final"] = True
+    return members
 
 
 def decode_card_transaction(message: Message, fields: Fields) -> CardTransaction:
@@ -161,7 +169,13 @@ def _decode_outcome(fields: Fields, currency: str) -> dict[str, Any]:
 
 
 def _decode_totals(fields: Fields, currency: str) -> Totals:
-    amounts = {name: fields.minor(name, currency) for name in AMOUNTS}
-    totals = Totals(**amounts, clearings=fields.integer("clearings"), final=fields.flag("final"))
+    given: dict[str, Any] = {name: fields.minor(name, currency) for name in AMOUNTS if fields.has(name)}
+    if fields.has("clearings"):
+        given["clearings"] = fields.integer("clearings")
+    if fields.has("final"):
+        given["final"] = fields.flag("final")
     fields.done()
-    return totals
+    for name, value in given.items():
+        if not value:
+            raise Invalid(name, "is nothing, and so is left out")
+    return Totals(**given)

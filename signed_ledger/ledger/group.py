@@ -98,6 +98,7 @@ class Group:
         return max(self._now, self.head.time)
 
     def _command(self, submission: Submission) -> Command | None:
+        """The command that a submission is, once the store was asked for what it names outright."""
         if isinstance(submission, Look | KeyChange):
             return None
         if isinstance(submission, Settling):

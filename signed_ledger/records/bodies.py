@@ -5,7 +5,7 @@ from typing import ClassVar, TypeAlias
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
-from signed_ledger.records.messages import FLAGS, MESSAGES, Message
+from signed_ledger.records.messages import FLAGS, MESSAGES
 from signed_ledger.records.names import (
     CARD_OPS,
     CONTROL,
@@ -168,7 +168,7 @@ class CardTransaction:
             raise Invalid("webhook_id", "must be there where a Scheme has sent this, and not where it has not")
         if self.webhook_id is not None:
             check_matches(WEBHOOK_ID, self.webhook_id, "webhook_id", "1 to 128 of A-Za-z0-9_-")
-        if (self.decision, self.reason) not in _decisions(message):
+        if not message.admits(self.decision, self.reason):
             raise Invalid("decision", f"{self.decision} {self.reason} is not one of a {message.type}")
         if self.request.card_id is None or self.request.billing is None:
             raise Invalid("billing", "card and billing amount must be filled in")
@@ -226,10 +226,6 @@ def posting_key_of(scheme: str, request: Request) -> PostingKey | None:
     if own is None:
         return None
     return PostingKey(scheme, request.transaction_id or own, f"{request.type}:{own}")
-
-
-def _decisions(message: Message) -> list[tuple[str, str]]:
-    return [(message.approving, "ok"), *(("declined", reason) for reason in message.declined_for)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ Refusals: TypeAlias = tuple[type[Refusal], ...]
 
 MONEY: Final = ("billing", "transaction", "settlement")
 MERCHANT: Final = ("merchant_name", "merchant_country", "merchant_mcc")
-_LIKE_BEFORE: Final = ("card_id", *MERCHANT)
+LIKE_BEFORE: Final = ("card_id", *MERCHANT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +38,17 @@ class Message:
     def approving(self) -> str:
         return "approved" if self.declined_for else "posted"
 
+    def admits(self, decision: str, reason: str) -> bool:
+        """Whether this can be decided on such a message."""
+        return reason in self.declined_for if decision == "declined" else (decision, reason) == (self.approving, "ok")
+
 
 _ROWS: Final = (
     Message(
         type="authorisation",
         title="May this card spend this?",
         about="Approved if available is at least the billing amount, which then is held for as long as the terms say.",
-        required=("transaction_id", *_LIKE_BEFORE, "billing", "transaction"),
+        required=("transaction_id", *LIKE_BEFORE, "billing", "transaction"),
         optional=("authorisation_kind", "iso8583"),
         declined_for=("insufficient_funds", "card_blocked", "card_not_found"),
         refused_for=(TransactionExists,),
@@ -54,7 +58,7 @@ _ROWS: Final = (
         title="May it spend this much more?",
         about="Approved if available is at least the billing amount; the hold then grows, and its time starts anew.",
         required=("transaction_id", "billing"),
-        optional=(*_LIKE_BEFORE, "transaction", "iso8583"),
+        optional=(*LIKE_BEFORE, "transaction", "iso8583"),
         declined_for=("insufficient_funds", "card_blocked"),
         refused_for=(AuthorisationNotFound, StateConflict),
     ),
@@ -63,7 +67,7 @@ _ROWS: Final = (
         title="It will not spend this after all",
         about="Takes the billing amount off what was authorised, or all of it where none is given.",
         required=("transaction_id",),
-        optional=(*_LIKE_BEFORE, "billing", "transaction", "iso8583"),
+        optional=(*LIKE_BEFORE, "billing", "transaction", "iso8583"),
         refused_for=(AuthorisationNotFound, StateConflict),
     ),
     Message(
@@ -73,7 +77,7 @@ _ROWS: Final = (
         "approved authorisation it posts whatever the balance; what is unusual is flagged, never dropped.",
         required=("transaction_id", "settlement"),
         optional=(
-            *_LIKE_BEFORE,
+            *LIKE_BEFORE,
             "billing",
             "transaction",
             "presentment_id",
@@ -90,7 +94,7 @@ _ROWS: Final = (
         title="The merchant gave money back: post it",
         about="Credits the card and debits the Scheme: of a cleared transaction, or of none that is named.",
         required=("billing", "settlement"),
-        optional=("transaction_id", "refund_id", *_LIKE_BEFORE, "transaction", "interchange", "iso8583"),
+        optional=("transaction_id", "refund_id", *LIKE_BEFORE, "transaction", "interchange", "iso8583"),
         refused_for=(AuthorisationNotFound, CardNotFound, StateConflict),
         direction=-1,
     ),

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from signed_ledger.countries import ALPHA_2
 from signed_ledger.errors import Invalid
 from signed_ledger.money import CURRENCY_NUMBERS, Fee, Money
-from signed_ledger.records.messages import AUTHORISATION_KINDS, MONEY
+from signed_ledger.records.messages import AUTHORISATION_KINDS
 from signed_ledger.records.names import CONTROL, MCC, NAME, check_asked, check_matches
 
 _RETRIEVAL: Final = re.compile(r"[A-Za-z0-9 ]{12}")
@@ -50,13 +50,14 @@ class Request:
     iso8583: Iso8583 | None = None
 
     def __post_init__(self) -> None:
-        for name in _NAMES:
-            value = getattr(self, name)
+        names = (self.transaction_id, self.card_id, self.presentment_id, self.refund_id)
+        for name, value in zip(_NAMES, names, strict=True):
             if value is not None:
                 check_matches(NAME, value, name, "1 to 64 of A-Za-z0-9._-")
         _check_merchant(self)
-        for name in MONEY:
-            check_asked(getattr(self, name), name)
+        check_asked(self.billing, "billing")
+        check_asked(self.transaction, "transaction")
+        check_asked(self.settlement, "settlement")
         if self.authorisation_kind is not None and self.authorisation_kind not in AUTHORISATION_KINDS:
             raise Invalid("authorisation_kind", f"must be one of {', '.join(AUTHORISATION_KINDS)}")
         if self.interchange is not None:

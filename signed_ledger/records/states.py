@@ -53,9 +53,9 @@ class Totals:
     final: bool = False
 
     def __post_init__(self) -> None:
-        for name in AMOUNTS:
-            if not 0 <= getattr(self, name) <= BALANCE_MINOR_MAX:
-                raise Invalid(name, "must be from 0 to 2^63-1 minor units")
+        amounts = (self.authorised, self.incremented, self.reversed, self.expired, self.cleared, self.refunded)
+        if min(amounts) < 0 or max(amounts) > BALANCE_MINOR_MAX or self.clearings < 0:
+            raise Invalid("totals", "must be from 0 to 2^63-1 minor units")
 
     @property
     def net(self) -> int:

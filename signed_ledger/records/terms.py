@@ -31,7 +31,7 @@ class Scope:
             raise Invalid("mccs", "must be categories of ISO 18245 or ranges of them, such as 5812 or 3351-3500")
 
     def applies(self, scheme: str, kind: str | None, mcc: str | None) -> bool:
-        if self.scheme not in (None, scheme) or (self.kinds and kind not in self.kinds):
+        if (self.scheme is not None and self.scheme != scheme) or (self.kinds and kind not in self.kinds):
             return False
         return not self.mccs or (mcc is not None and any(first <= int(mcc) <= last for first, last in self.mccs))
 

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
+from signed_ledger.errors import Invalid
 from signed_ledger.records import MESSAGES, Body, Load, Terms
 from signed_ledger.rules import cards, load, settling
 from signed_ledger.rules.book import Book, apply, authorisation_after, changes_account, remember
 from signed_ledger.rules.commands import Asked, Authorised, ChangeCard, Command, Settle, Slot
 from signed_ledger.rules.legs import accounts_of, legs_of, lines_of, unsettled_of
 from signed_ledger.rules.needs import accounts_for, cards_for, scheme_accounts
-from signed_ledger.rules.posting import imbalances
+from signed_ledger.rules.posting import BeyondReach, imbalances
 
 Decide = Callable[[Book, Any, Slot], list[Body]]
 
@@ -23,6 +24,13 @@ _DECIDERS: Final[dict[str, Decide]] = {name: import_module(f"{__name__}.{name}")
 
 def decide(book: Book, command: Command, slot: Slot) -> list[Body]:
     """Give the bodies of the entries to write, in order from `slot`; raise a `Refusal` where there are none."""
+    try:
+        return _decide(book, command, slot)
+    except Invalid as error:  # totals, sums, times beyond what a record can say
+        raise BeyondReach(f"This can not be recorded: {error}.") from None
+
+
+def _decide(book: Book, command: Command, slot: Slot) -> list[Body]:
     if isinstance(command, Asked):
         return _DECIDERS[command.request.type](book, command, slot)
     if isinstance(command, Load):

@@ -14,7 +14,7 @@ from signed_ledger.records import (
     Totals,
     card,
 )
-from signed_ledger.records.messages import MERCHANT
+from signed_ledger.records.messages import LIKE_BEFORE, MERCHANT
 from signed_ledger.rules.book import Book
 from signed_ledger.rules.commands import Asked, Authorised
 
@@ -38,19 +38,19 @@ def named(book: Book, command: Asked) -> Named:
 
 
 def check_matches(request: Request, authorised: Request) -> None:
-    """Raise `Malformed` naming the first field that was given and is not the authorisation's."""
-    for name in ("card_id", "merchant_name", "merchant_mcc"):
-        if getattr(request, name) not in (None, getattr(authorised, name)):
+    """Raise `Malformed` naming the first field that was given and is not the authorisation's, where that has it."""
+    for name in LIKE_BEFORE:
+        given, before = _comparable(request, name), _comparable(authorised, name)
+        if given is not None and before is not None and given != before:
             raise Malformed(f"{name} is not the one that was authorised.", field=name)
-    country = request.merchant_country
-    if country is not None and _country(country) != _country(authorised.merchant_country):
-        raise Malformed("merchant_country is not the one that was authorised.", field="merchant_country")
     if request.billing is not None and request.billing.currency != authorised.billing.currency:  # type: ignore[union-attr]
         raise Malformed("billing_currency is not the one that was authorised.", field="billing_currency")
 
 
-def _country(code: str | None) -> str | None:
-    return None if code is None else ALPHA_2[code]
+def _comparable(request: Request, name: str) -> str | None:
+    """A country may be told in two letters or in three."""
+    value: str | None = getattr(request, name)
+    return ALPHA_2[value] if value is not None and name == "merchant_country" else value
 
 
 def totals_in(about: Named, message: str, *statuses: str) -> Totals:

@@ -77,7 +77,11 @@ def accounts_of(transaction: Transaction) -> list[AccountId]:
 
 def lines_of(transaction: Transaction, batch: int) -> list[JournalLine]:
     """The journal lines of the transaction at seq `batch`."""
-    legs = legs_of(transaction)
+    return numbered(legs_of(transaction), batch)
+
+
+def numbered(legs: list[Leg], batch: int) -> list[JournalLine]:
+    """The journal lines of these legs."""
     return [JournalLine(batch, number, len(legs), leg.owner, leg.amount) for number, leg in enumerate(legs, 1)]
 
 

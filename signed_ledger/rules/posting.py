@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 
-from signed_ledger.errors import Invalid, StateConflict
-from signed_ledger.records import AccountId, Body, CardTransaction, JournalLine, Opening, Transaction, card, card_of
-from signed_ledger.rules.book import Book, apply
+from signed_ledger.errors import StateConflict
+from signed_ledger.money import BALANCE_MINOR_MAX
+from signed_ledger.records import AccountId, Body, JournalLine, Opening, Transaction
+from signed_ledger.rules.book import Book
 from signed_ledger.rules.commands import Slot
-from signed_ledger.rules.legs import accounts_of, lines_of
+from signed_ledger.rules.legs import legs_of, numbered
 
 
 class BeyondReach(StateConflict):
@@ -20,34 +21,20 @@ def with_batch(book: Book, transaction: Transaction, slot: Slot) -> list[Body]:
 
     Raises `StateConflict` where an account could not stand at the result.
     """
-    missing = [account for account in dict.fromkeys(accounts_of(transaction)) if account not in book.accounts]
-    openings: list[Body] = [Opening(account) for account in missing]
-    seq = slot.seq + len(openings)
-    bodies = [*openings, transaction, *lines_of(transaction, seq)]
-    _check_applies(_excerpt(book, transaction), bodies, slot.seq)
-    return bodies
+    legs = legs_of(transaction)
+    accounts = [AccountId(leg.owner, leg.amount.currency) for leg in legs]
+    openings: list[Body] = [Opening(account) for account in dict.fromkeys(accounts) if account not in book.accounts]
+    for account, leg in zip(accounts, legs, strict=True):
+        _check_reach(book, account, leg.amount.minor)
+    return [*openings, transaction, *numbered(legs, slot.seq + len(openings))]
 
 
-def _excerpt(book: Book, transaction: Transaction) -> Book:
-    """A book of its own with what the transaction touches: the whole one may be large."""
-    touched = set(accounts_of(transaction))
-    trial = Book()
-    if isinstance(transaction, CardTransaction):
-        touched.add(AccountId(card(transaction.card_id), transaction.billing.currency))
-        if transaction.key in book.authorisations:
-            trial.authorisations[transaction.key] = book.authorisations[transaction.key]
-    trial.accounts = {account: book.accounts[account] for account in touched if account in book.accounts}
-    cards = {card_of(account.owner) for account in touched}
-    trial.cards = {name: book.cards[name] for name in cards if name in book.cards}
-    return trial
-
-
-def _check_applies(trial: Book, bodies: list[Body], seq: int) -> None:
-    try:
-        for number, body in enumerate(bodies, seq):
-            apply(trial, body, number)
-    except Invalid as error:
-        raise BeyondReach(f"This can not be posted: {error}.") from None
+def _check_reach(book: Book, account: AccountId, change: int) -> None:
+    """No batch has two legs on one account, so each can be asked for by itself."""
+    before = book.accounts.get(account)
+    posted = change if before is None else before.posted + change
+    if abs(posted) > BALANCE_MINOR_MAX:
+        raise BeyondReach(f"{account.owner} would stand beyond 2^63-1 minor units of {account.currency}.")
 
 
 def imbalances(lines: list[JournalLine]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """SQLite through aiosqlite: positions and bytes, no card business. Nothing here updates or deletes a row."""
 
+from signed_ledger.store.balances import Balance, Balances
 from signed_ledger.store.connection import (
     SCHEMA_VERSION,
     create_database,
@@ -8,16 +9,9 @@ from signed_ledger.store.connection import (
     open_database,
     schema_statements,
 )
-from signed_ledger.store.reading import (
-    AtSeq,
-    AtTime,
-    Balance,
-    Balances,
-    FoundTransaction,
-    Moment,
-    Reader,
-    TransactionsWanted,
-)
+from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
+from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
+from signed_ledger.store.statements import Movement, Statement, StatementWanted
 from signed_ledger.store.writing import (
     Begun,
     Found,
@@ -48,8 +42,12 @@ __all__ = [
     "FoundSettlements",
     "FoundTransaction",
     "Moment",
+    "Movement",
     "Reader",
     "Row",
+    "Span",
+    "Statement",
+    "StatementWanted",
     "Store",
     "StoredEntry",
     "Table",

@@ -1,19 +1,16 @@
-"""What readers ask of the store, each question answered from one snapshot. Nothing here is verified, or changed.
-
-Times are found by halving: an entry's time never goes back, so no index of times is needed.
-"""
+"""What readers ask of the store, each question answered from one snapshot. Nothing here is verified, or changed."""
 
 import sqlite3
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from signed_ledger.encoding import decode_body, decode_entry
-from signed_ledger.errors import Invalid
-from signed_ledger.records import AccountId, AuthorisationKey, AuthorisationState, JournalLine, Parts, State
+from signed_ledger.encoding import decode_body
+from signed_ledger.records import AuthorisationKey, AuthorisationState, JournalLine, Parts
+from signed_ledger.store.balances import Balances, find_balances
 from signed_ledger.store.connection import Connection, connect
+from signed_ledger.store.moments import Moment, Span, find_span, head_seq
+from signed_ledger.store.statements import Statement, StatementWanted, find_statement
 from signed_ledger.store.writing import StoredEntry, read_entry, read_posted
 from signed_ledger.tables import TOTALS, authorisation_of
 
@@ -21,37 +18,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AtSeq(NamedTuple):
-    """The ledger as entry `seq` left it."""
-
-    seq: int
-
-
-class AtTime(NamedTuple):
-    """The ledger as it was at `time`, microseconds since 1970 UTC: after the last entry that is not later."""
-
-    time: int
-
-
-Moment: TypeAlias = AtSeq | AtTime
-
-
-class Balance(NamedTuple):
-    """An account's balance, and the seq of the entry whose `state` says so."""
-
-    state: State
-    seq: int
-
-
-class Balances(NamedTuple):
-    """An owner's balances as entry `at` left them; `at` is -1 before the first entry."""
-
-    at: int
-    balances: list[Balance]
-
-
 class FoundTransaction(NamedTuple):
-    """A transaction's state (what is no authorisation's has none); the entries about it, each with its lines after it."""
+    """A transaction's state (what is no authorisation's has none); the entries about it, each with its lines."""
 
     state: AuthorisationState | None
     entries: list[StoredEntry]
@@ -90,6 +58,12 @@ class Reader:
     async def balances(self, owner: str, moment: Moment | None) -> Balances:
         return await self._run(find_balances, owner, moment)
 
+    async def span(self, start: Moment | None, end: Moment | None) -> Span:
+        return await self._run(find_span, start, end)
+
+    async def statement(self, wanted: StatementWanted, rows_max: int) -> Statement | None:
+        return await self._run(find_statement, wanted, rows_max)
+
     async def transactions(self, wanted: TransactionsWanted, rows_max: int) -> list[StoredEntry]:
         return await self._run(list_transactions, wanted, rows_max)
 
@@ -122,64 +96,13 @@ class Reader:
         return await self._connection.run(in_one_snapshot)
 
 
-# --- when ----------------------------------------------------------------------------------------------------------
-
-
-def head_seq(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT max(seq) FROM entries").fetchone()
-    return -1 if row[0] is None else int(row[0])
-
-
 def count_key_changes(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM keys WHERE kind <> 'terms'").fetchone()[0]) - 1
 
 
-def newest_at(connection: sqlite3.Connection, moment: Moment | None) -> int:
-    """The seq of the newest entry at that moment, by default now; -1 where there was none."""
-    head = head_seq(connection)
-    if moment is None:
-        return head
-    if isinstance(moment, AtSeq):
-        return min(moment.seq, head)
-    return bisect_right(range(head + 1), moment.time, key=partial(time_of, connection)) - 1
-
-
-def first_from(connection: sqlite3.Connection, moment: Moment) -> int:
-    """The seq of the first entry that is not before that moment; one after the newest where there is none."""
-    head = head_seq(connection)
-    if isinstance(moment, AtSeq):
-        return min(moment.seq, head + 1)
-    return bisect_left(range(head + 1), moment.time, key=partial(time_of, connection))
-
-
-def time_of(connection: sqlite3.Connection, seq: int) -> int:
-    row = connection.execute("SELECT note FROM entries WHERE seq = ?", (seq,)).fetchone()
-    if row is None or type(row[0]) is not bytes:
-        raise Invalid("entry", f"{seq} is missing")
-    return decode_entry(row[0]).entry.time
-
-
-# --- what ----------------------------------------------------------------------------------------------------------
-
-
-def find_balances(connection: sqlite3.Connection, owner: str, moment: Moment | None = None) -> Balances:
-    """Every account of `owner` as it stood at that moment, by currency."""
-    at = newest_at(connection, moment)
-    found = []
-    currency = ""
-    # From one currency to the next, not over all rows: an account has one for every entry that moved it.
-    while row := connection.execute(_NEXT_CURRENCY, (owner, currency)).fetchone():
-        currency = row[0]
-        if newest := connection.execute(_NEWEST_STATE, (owner, currency, at)).fetchone():
-            seq, posted, held = newest
-            found.append(Balance(State(AccountId(owner, currency), posted, held), seq))
-    return Balances(at, found)
-
-
 def list_transactions(connection: sqlite3.Connection, wanted: TransactionsWanted, rows_max: int) -> list[StoredEntry]:
     """The newest `rows_max` of the transactions wanted, newest first, with their bodies and no other part."""
-    lowest = 0 if wanted.start is None else first_from(connection, wanted.start)
-    below = head_seq(connection) + 1 if wanted.end is None else first_from(connection, wanted.end)
+    lowest, below = find_span(connection, wanted.start, wanted.end)
     if wanted.before is not None:
         below = min(below, wanted.before)
     if wanted.card_id is None:
@@ -233,13 +156,6 @@ def _is_line_of(batch: int, stored: StoredEntry) -> bool:
     return isinstance(body, JournalLine) and body.batch == batch
 
 
-_NEXT_CURRENCY: Final = (
-    "SELECT currency FROM account_states WHERE owner = ? AND currency > ? ORDER BY owner, currency LIMIT 1"
-)
-_NEWEST_STATE: Final = (
-    "SELECT seq, posted, held FROM account_states WHERE owner = ? AND currency = ? AND seq <= ? "
-    "ORDER BY owner, currency, seq DESC LIMIT 1"
-)
 _AUTHORISATION_STATES: Final = (
     f"SELECT scheme, seq, authorisation_seq, status, card_id, currency, held, {', '.join(TOTALS)}, expires "  # noqa: S608
     "FROM authorisation_states WHERE transaction_id = ? ORDER BY transaction_id, scheme, seq"
