@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -107,11 +107,14 @@ async def _expire(options: argparse.Namespace, settings: Settings) -> Expired:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    with tqdm(unit=" authorisations", unit_scale=True, file=sys.stderr, disable=None, leave=False, delay=0.5) as bar:
+    with ExitStack() as stack:
+        bars: list[Any] = []
 
         def show(done: int, total: int) -> None:
-            if total >= MANY:
-                bar.total = total
+            if total >= MANY and not bars:
+                bar = tqdm(total=total, unit=" authorisations", file=sys.stderr, disable=None, leave=False)
+                bars.append(stack.enter_context(bar))
+            for bar in bars:
                 bar.update(done - bar.n)
 
         yield show
