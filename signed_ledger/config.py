@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from signed_ledger.errors import Invalid
 
@@ -50,6 +51,18 @@ def _path(text: str) -> Path:
 
 def _path_or_none(text: str) -> Path | None:
     return _path(text) if text else None
+
+
+def _hour_or_none(text: str) -> int | None:
+    return None if text in ("", "none") else _integer(0, 23)(text)
+
+
+def _time_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("must be the name of a time zone such as Europe/Vienna") from None
+    return text
 
 
 def _authorities(text: str) -> tuple[str, ...]:
@@ -101,7 +114,16 @@ class Settings:
     cache_accounts_max: int = _setting(65_536, _integer(1, 10_000_000), "balances kept in memory")
     busy_timeout_ms: int = _setting(5_000, _integer(0, 600_000), "how long to wait for another process's write")
     page_rows_max: int = _setting(100, _integer(1, 1_000), "the most rows of one page of a list")
+    settlement_hour: int | None = _setting(
+        None, _hour_or_none, "the hour, 0 to 23, at which serve settles the day before", "none: not by itself"
+    )
+    time_zone: str = _setting("UTC", _time_zone, "the zone of business days and of that hour, such as Europe/Vienna")
+    settlements: Path = _setting(Path("settlements"), _path, "the folder of the settlement files")
     shutdown_timeout_s: int = _setting(30, _integer(1, 600), "how long open requests may take to end on SIGTERM")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
 
     @property
     def answered_authorities(self) -> frozenset[str]:

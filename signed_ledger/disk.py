@@ -32,8 +32,8 @@ def write_new_file(path: Path, data: bytes, mode: int) -> None:
 
 
 @contextmanager
-def whole_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
-    """A file of mode 0600 that takes its name, durably, once it is whole; what fails half-way leaves nothing.
+def whole_file(path: Path, *, replace: bool = False, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file that takes its name, durably, once it is whole; what fails half-way leaves nothing.
 
     Raises `FileExistsError` where something of that name is there and is not to be replaced.
     """
@@ -41,6 +41,7 @@ def whole_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
     building = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             yield file
             file.flush()
             os.fsync(file.fileno())

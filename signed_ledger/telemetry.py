@@ -37,6 +37,10 @@ class Metrics:
         self.integrity_alarms = Counter(
             "signed_ledger_integrity_alarms", "Stored bytes that did not verify", registry=self.registry
         )
+        self.settlements = Counter(
+            "signed_ledger_settlements", "Settlements by what came of them", ["outcome"], registry=self.registry
+        )
+        self.expired = Counter("signed_ledger_expired", "Authorisations expired", registry=self.registry)
 
 
 def configure_logging(level: str, log_format: str, stream: TextIO | None = None) -> None:

@@ -63,9 +63,9 @@ class Party:
 class World:
     """One ledger's keys, file and clock, and what happened in it so far."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, now: int = START) -> None:
         self.path = folder / "ledger.db"
-        self.clock = Clock()
+        self.clock = Clock(now)
         self.root, self.entry, self.checkpoint = (SoftwareSigner(os.urandom(32)) for _ in range(3))
         self.signers = {self.entry.public_key: self.entry}
         self.numbers = itertools.count(1)

@@ -14,9 +14,8 @@ from signed_ledger.records import (
     State,
     Terms,
     card,
-    scheme,
 )
-from signed_ledger.rules import Book
+from signed_ledger.rules import Book, scheme_accounts
 
 
 class Touch(NamedTuple):
@@ -85,8 +84,10 @@ class Balances:
         return not (self.is_doubtful(account) or self._others.about(body.card_id) or self._others.about("terms"))
 
     def can_judge_settlement(self, body: Settlement) -> bool:
-        accounts = [AccountId(scheme(body.scheme), currency) for currency in self.book.unsettled.get(body.scheme, {})]
-        return not (self._others.about(_sums_of(body.scheme)) or any(map(self.is_doubtful, accounts)))
+        owned = scheme_accounts(body.scheme)
+        sums = self.book.unsettled.get(body.scheme, {})
+        judged = [account for account in owned if account.currency in sums or account in self.book.accounts]
+        return not (self._others.about(_sums_of(body.scheme)) or any(map(self.is_doubtful, judged)))
 
     def learn(self, body: Body) -> None:
         """Some entries state what they leave, whatever was before."""

@@ -11,7 +11,9 @@ from signed_ledger.cli import (
     exporting,
     founding,
     keys,
+    reconciling,
     serving,
+    settling,
     statements,
     term_commands,
 )
@@ -42,6 +44,9 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"signed-ledger {__version__}")
     parser.set_defaults(json=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for part in (founding, serving, cards, card_commands, term_commands, statements, auditing, exporting, keys):
+    for part in (
+        *(founding, serving, cards, card_commands, term_commands, statements),
+        *(settling, reconciling, auditing, exporting, keys),
+    ):
         part.add_commands(commands)
     return parser

@@ -6,8 +6,8 @@ import gc
 import os
 import socket
 import textwrap
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Final
@@ -24,6 +24,7 @@ from signed_ledger.cli.terms import read_terms
 from signed_ledger.cli.wiring import clock, entry_signers, opened_ledger, passphrases_of, trust_file
 from signed_ledger.cli.workers import STOPS, supervise
 from signed_ledger.config import Settings, describe_settings, variable_of
+from signed_ledger.daily import Desk, Schedule, keep_settling
 from signed_ledger.errors import InternalError, Invalid, Overloaded
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Ledger
@@ -56,6 +57,7 @@ class Service:
     settings: Settings
     load_signer: Callable[[bytes], Signer]
     workers: int = 1
+    number: int = 0
     lifeline: Connection | None = None
 
 
@@ -162,7 +164,7 @@ def _work(service: Service, number: int, lifeline: Connection) -> int:
     structlog.contextvars.bind_contextvars(worker=number)
     admin_port = service.settings.admin_port + number if service.settings.admin_port else 0
     settings = replace(service.settings, admin_port=admin_port)
-    return told_status(lambda: _run(_serve(replace(service, settings=settings, lifeline=lifeline))))
+    return told_status(lambda: _run(_serve(replace(service, settings=settings, number=number, lifeline=lifeline))))
 
 
 async def _serve(service: Service) -> int:
@@ -180,12 +182,15 @@ async def _serve(service: Service) -> int:
             workers=service.workers,
         )
         app, admin_app = make_app(ledger, reader, settings, metrics, clock), make_admin_app(metrics)
+        daily = asyncio.create_task(_keep_settling(service, ledger, metrics), name="daily")
 
-        async def close_reader(_: object) -> None:
+        async def close_readers(_: object) -> None:
             """Before the ledger: the last connection to close takes the WAL back into the file, if it may write."""
+            daily.cancel()
+            await asyncio.wait([daily])
             await reader.close()
 
-        app.on_cleanup.append(close_reader)
+        app.on_cleanup.append(close_readers)
         looking = asyncio.create_task(_keep_looking(ledger), name="look")
         try:
             ended = await run_server(app, admin_app, ledger, settings, reuse_port=service.workers > 1, stop=stop)
@@ -217,6 +222,21 @@ async def _keep_looking(ledger: Ledger) -> None:
         await asyncio.sleep(LOOK_SECONDS)
         with suppress(Overloaded, InternalError):  # busy, it looks anyway; stopped, there is nothing to look for
             await ledger.look()
+
+
+async def _keep_settling(service: Service, ledger: Ledger, metrics: Metrics) -> None:
+    """One worker is enough; that a command, or another server, settles at the same time harms nothing."""
+    settings = service.settings
+    if settings.settlement_hour is None or service.number > 0:
+        return
+
+    @asynccontextmanager
+    async def open_desk() -> AsyncIterator[Desk]:
+        async with opened_reader(settings) as reader:
+            yield Desk(ledger, reader, clock, metrics, serving=True)
+
+    schedule = Schedule(settings.settlement_hour, settings.zone, settings.settlements)
+    await keep_settling(open_desk, schedule, clock, metrics)
 
 
 def _not_listening(error: OSError) -> Invalid:

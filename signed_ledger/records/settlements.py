@@ -92,6 +92,7 @@ class Settlement:
     def __post_init__(self) -> None:
         check_matches(NAME, self.scheme, "scheme", "1 to 64 of A-Za-z0-9._-")
         check_date(self.date, "date")
+        check_natural(self.day_ends, "day_ends")
         currencies = [each.currency for each in self.sums]
         if currencies != sorted(set(currencies)):
             raise Invalid("sums", "must be one for each currency, in order of its code")

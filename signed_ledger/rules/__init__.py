@@ -14,7 +14,7 @@ from signed_ledger.rules import cards, load, settling
 from signed_ledger.rules.book import Book, apply, authorisation_after, changes_account, remember
 from signed_ledger.rules.commands import Asked, Authorised, ChangeCard, Command, Settle, Slot
 from signed_ledger.rules.legs import accounts_of, legs_of, lines_of, unsettled_of
-from signed_ledger.rules.needs import accounts_for, cards_for
+from signed_ledger.rules.needs import accounts_for, cards_for, scheme_accounts
 from signed_ledger.rules.posting import BeyondReach, imbalances
 
 Decide = Callable[[Book, Any, Slot], list[Body]]
@@ -68,5 +68,6 @@ __all__ = [
     "legs_of",
     "lines_of",
     "remember",
+    "scheme_accounts",
     "unsettled_of",
 ]

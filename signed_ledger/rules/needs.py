@@ -1,5 +1,6 @@
 """What deciding a command needs to know, so that the writer can read it first."""
 
+from signed_ledger.money import MINOR_DIGITS
 from signed_ledger.records import ISSUER, AccountId, AuthorisationState, Load, Terms, card, external, scheme
 from signed_ledger.rules.book import Book
 from signed_ledger.rules.commands import Asked, ChangeCard, Command, Settle
@@ -13,9 +14,16 @@ def accounts_for(book: Book, command: Command) -> list[AccountId]:
     if isinstance(command, Load):
         return accounts_of(command)
     if isinstance(command, Settle):
-        owners = (scheme(command.scheme), ISSUER, external(command.scheme))
-        return [AccountId(owner, currency) for currency in book.unsettled.get(command.scheme, {}) for owner in owners]
+        owners = (ISSUER, external(command.scheme))
+        currencies = book.unsettled.get(command.scheme, {})
+        others = [AccountId(owner, currency) for currency in currencies for owner in owners]
+        return scheme_accounts(command.scheme) + others
     return []
+
+
+def scheme_accounts(name: str) -> list[AccountId]:
+    """Every account that a Scheme may have: money in one of which nobody tells must be noticed at its settlement."""
+    return [AccountId(scheme(name), currency) for currency in MINOR_DIGITS]
 
 
 def _accounts_of_asked(command: Asked, state: AuthorisationState | None) -> list[AccountId]:

@@ -1,32 +1,37 @@
 """The daily settlement: what a Scheme is owed leaves its account, and the interchange is rounded, once."""
 
-from signed_ledger.errors import IntegrityViolation, StateConflict
+from signed_ledger.errors import IntegrityViolation, Invalid, StateConflict
 from signed_ledger.money import Fee, Money
-from signed_ledger.records import AccountId, Body, SettledSum, Settlement, Unsettled, scheme
+from signed_ledger.records import AccountId, Body, SettledSum, Settlement, Unsettled
 from signed_ledger.rules.book import Book
 from signed_ledger.rules.commands import Settle, Slot
-from signed_ledger.rules.posting import with_batch
+from signed_ledger.rules.needs import scheme_accounts
+from signed_ledger.rules.posting import BeyondReach, with_batch
 
 
 def decide(book: Book, command: Settle, slot: Slot) -> list[Body]:
     """Give the settlement of all that was posted since the last, its batch, and the accounts it opens.
 
-    Raises `StateConflict` unless the business day is later than the last one settled; `IntegrityViolation` where what
-    was posted is not what the Scheme's account holds. Then nothing is written.
+    Raises `StateConflict` unless the business day is later than the last one settled, and for sums that no account can
+    hold; `IntegrityViolation` where what was posted is not what the Scheme's accounts hold, in whatever currency. Then
+    nothing is written.
     """
     newest = book.settled.get(command.scheme, "")
     if command.date <= newest:
         raise StateConflict(f"{command.scheme} is settled up to {newest}; {command.date} is over.", field="date")
     unsettled = book.unsettled.get(command.scheme, {})
-    for currency, one in unsettled.items():
-        _check_owed(book, AccountId(scheme(command.scheme), currency), one)
-    settlement = Settlement(
-        scheme=command.scheme,
-        date=command.date,
-        day_ends=command.day_ends,
-        is_complete=slot.time >= command.day_ends,
-        sums=tuple(_settled(currency, unsettled[currency]) for currency in sorted(unsettled)),
-    )
+    for account in scheme_accounts(command.scheme):
+        _check_owed(book, account, unsettled.get(account.currency, Unsettled()))
+    try:
+        settlement = Settlement(
+            scheme=command.scheme,
+            date=command.date,
+            day_ends=command.day_ends,
+            is_complete=slot.time >= command.day_ends,
+            sums=tuple(_settled(currency, unsettled[currency]) for currency in sorted(unsettled)),
+        )
+    except Invalid as error:
+        raise BeyondReach(f"This can not be settled: {error}.") from None
     return with_batch(book, settlement, slot)
 
 
