@@ -267,6 +267,18 @@ def test_terms_that_were_edited_are_not_told(installation: Installation, file: P
     assert json.loads(installation.run("verify", "--json", status=1).stdout)["faults"]
 
 
+def test_a_row_that_names_no_terms_is_not_believed(installation: Installation) -> None:
+    connection = sqlite3.connect(installation.database)
+    connection.execute("INSERT INTO keys VALUES (5, 'terms')")
+    connection.commit()
+    connection.close()
+    assert "seq 5 does not verify" in installation.refused(1, "terms")
+    assert "entry 5, which has no terms" in installation.refused(2, "serve")
+    installation.run("rebuild")
+    assert installation.json("terms")["seq"] is None
+    installation.assert_audits()
+
+
 @pytest.mark.parametrize("command", [(), ("show",), ("check",), ("set",)], ids=" ".join)
 def test_each_commands_help_has_an_example_and_the_exit_statuses(
     installation: Installation, command: tuple[str, ...]
@@ -290,7 +302,7 @@ def approved(server: Server, installation: Installation, name: str) -> dict[str,
 
 
 def test_a_server_approves_by_the_terms_of_its_file(installation: Installation, file: Path) -> None:
-    with installation.serve(TERMS=file) as server:
+    with installation.serve("--workers", 2, TERMS=file) as server:
         body = approved(server, installation, "a-1")
         changed = [line for line in server.lines if line["event"] == "terms_changed"]
     ((seq, _),) = terms_entries(installation)
