@@ -12,6 +12,8 @@ from signed_ledger import __version__, errors
 from signed_ledger.api import OPERATIONS
 from signed_ledger.cli.command_line import make_parser
 from signed_ledger.config import describe_settings
+from signed_ledger.records import RESPONSE_CODES
+from signed_ledger.rules.posting import BeyondReach
 from signed_ledger.telemetry import Metrics
 from tests.test_house import FLOORS, PACKAGE, unit_of
 
@@ -39,11 +41,19 @@ def test_api_lists_every_problem_code_with_its_status_and_whether_a_retry_helps(
     told = {
         (code, int(row[0]), row[2] == "yes")
         for row in rows_of(read("docs/API.md"))
-        if len(row) == 4 and row[0].isdigit()
+        if len(row) == 4 and row[2] in ("yes", "no")
         for code in re.findall(r"`(\w+)`", row[1])
     }
     leaves = [leaf for leaf in errors.Refusal.__subclasses__() if leaf is not errors.KeyChangeRefused]
     assert told == {(leaf.code, leaf.status, leaf.retryable) for leaf in leaves}
+
+
+def test_api_tells_the_response_code_of_every_reason_and_problem() -> None:
+    rows = [row for row in rows_of(read("docs/API.md")) if len(row) == 3 and re.fullmatch(r"`\d\d`", row[0])]
+    told = {(name, row[0].strip("`")) for row in rows for name in re.findall(r"`(\w+)`", row[2])}
+    leaves = [leaf for leaf in errors.Refusal.__subclasses__() if leaf is not errors.KeyChangeRefused]
+    codes = {(leaf.code, leaf.response_code) for leaf in leaves} | set(RESPONSE_CODES.items())
+    assert told == codes | {(BeyondReach.code, BeyondReach.response_code)}
 
 
 def test_api_names_every_route() -> None:
