@@ -19,7 +19,7 @@ def compare_rows(position: Position, expected: list[tuple[str, Row]] | None, tal
             continue
         wanted = [row for name, row in expected if name == table.name]
         tally.checked[Step.DECISIONS] += len(wanted)
-        if not _are_same(actual, wanted):
+        if (actual or wanted) and not _are_same(actual, wanted):
             _tell(position.seq, table, actual, wanted, tally)
 
 
