@@ -198,6 +198,7 @@ async def _serve(service: Service) -> int:
             raise _not_listening(error) from error
         finally:
             looking.cancel()
+            daily.cancel()
     return FAULT if ended else DONE
 
 

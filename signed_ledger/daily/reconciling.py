@@ -5,8 +5,8 @@ interchange where the Scheme states it. Where several have the same name (cleari
 their own) as many as can be are matched, by what they say.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -103,40 +103,55 @@ def _place(line: Line) -> tuple[bool, int]:
 
 
 def _pair(group: _Group) -> Iterator[Line]:
-    """Those that agree; of the others those that agree on the amount; then whatever is left, in order."""
-    for agrees in (_on_all, _on_amount, _on_nothing):
-        for their in list(group.theirs):
-            our = next((our for our in group.ours if agrees(our, their)), None)
-            if our is not None:
-                group.ours.remove(our)
-                group.theirs.remove(their)
-                found = tuple(differences(our, their))
-                yield Line(DIFFERENT if found else MATCHED, our.name, our, their, found)
-    yield from (Line(MISSING_HERE, their.name, None, their) for their in group.theirs)
-    yield from (Line(MISSING_THERE, our.name, our, None) for our in group.ours)
+    """What is left of one name, in the order of `_WAYS`: what agrees first, so that as many as can be are matched."""
+    ours, theirs = group.ours, group.theirs
+    for takes, says in _WAYS:
+        places: defaultdict[object, deque[Posting]] = defaultdict(deque)
+        for our in sorted(ours, key=_at):
+            places[says(our)].append(our)
+        left = []
+        for their in theirs:
+            place = places[says(their)]
+            if takes(their) and place:
+                yield _line(place.popleft(), their)
+            else:
+                left.append(their)
+        ours, theirs = [our for place in places.values() for our in place], left
+    yield from (Line(MISSING_HERE, their.name, None, their) for their in theirs)
+    yield from (Line(MISSING_THERE, our.name, our, None) for our in ours)
 
 
-def _on_all(our: Posting, their: Posting) -> bool:
-    return their.interchange is not None and not differences(our, their)
+def _line(our: Posting, their: Posting) -> Line:
+    found = tuple(differences(our, their))
+    return Line(DIFFERENT if found else MATCHED, our.name, our, their, found)
 
 
-def _on_amount(our: Posting, their: Posting) -> bool:
-    return our.settlement == their.settlement
+def _at(posting: Posting) -> int:
+    return posting.at
 
 
-def _on_nothing(our: Posting, their: Posting) -> bool:
-    return True
+def _charged(posting: Posting) -> Fee:
+    return posting.interchange or Fee(0, posting.settlement.currency)
+
+
+_WAYS: Final[tuple[tuple[Callable[[Posting], bool], Callable[[Posting], object]], ...]] = (
+    (lambda their: their.interchange is not None, lambda posting: (posting.settlement, _charged(posting))),
+    (lambda their: their.interchange is None, lambda posting: posting.settlement),
+    (lambda their: True, lambda posting: posting.settlement),
+    (lambda their: True, lambda posting: None),
+)
+"""Which of theirs are asked, and what both sides must say alike: interchange that is stated goes first."""
 
 
 def differences(our: Posting, their: Posting) -> list[Difference]:
     """The fields on which two of one name differ."""
     found = []
-    if our.settlement.minor != their.settlement.minor or our.settlement.currency != their.settlement.currency:
+    if our.settlement != their.settlement:
         found.append(Difference("settlement_amount", our.settlement.amount, their.settlement.amount))
     if our.settlement.currency != their.settlement.currency:
         found.append(Difference("settlement_currency", our.settlement.currency, their.settlement.currency))
     if their.interchange is not None:
-        charged = our.interchange or Fee(0, our.settlement.currency)
+        charged = _charged(our)
         if charged != their.interchange:
             found.append(Difference("interchange_amount", charged.amount, their.interchange.amount))
     return found

@@ -61,6 +61,8 @@ def _transaction(scheme: str, stored: StoredEntry, keyring: Keyring) -> CardTran
     body = verified_transaction(stored, keyring).body
     if body.scheme != scheme:
         raise Invalid("transactions", f"names entry {stored.seq}, which is not {scheme}'s")
+    if body.request.settlement is None:
+        raise Invalid("transactions", f"names entry {stored.seq}, which moves no money")
     return body
 
 
