@@ -23,7 +23,7 @@ from signed_ledger.records import (
     Totals,
 )
 from signed_ledger.rules import apply, imbalances, legs_of
-from tests.till import DAY, Till, check_books, eur, lines_in, minors
+from tests.till import DAY, MERCHANT, Till, check_books, eur, lines_in, minors
 
 CARD = AccountId("card:c1", "EUR")
 
@@ -97,7 +97,8 @@ def test_a_refunds_batch_is_a_presentments_the_other_way_round(settled: Money) -
     st.sampled_from(["EUR", "USD", "JPY"]),
 )
 def test_every_batch_sums_to_zero_in_every_currency(kind: str, billed: int, settled: int, currency: str) -> None:
-    request = Request(kind, "t", "c1", billing=eur(billed), settlement=Money(settled, currency))
+    last = True if kind == "presentment" else None
+    request = Request(kind, "t", "c1", billing=eur(billed), settlement=Money(settled, currency), final=last)
     for transaction in (_transaction(request), Load("l", "c1", eur(max(1, billed)))):
         legs = legs_of(transaction)
         lines = [JournalLine(1, n, len(legs), leg.owner, leg.amount) for n, leg in enumerate(legs, 1)]
@@ -149,13 +150,14 @@ TEN = Totals(authorised=10)
         ),
         pytest.param(
             _transaction(
-                Request("authorisation", "t", "c1", billing=eur(1), transaction=eur(1)), totals=Totals(authorised=1)
+                Request("authorisation", "t", "c1", billing=eur(1), transaction=eur(1), **MERCHANT),
+                totals=Totals(authorised=1),
             ),
             id="an authorisation twice",
         ),
         pytest.param(
             _transaction(
-                Request("presentment", "t", "c1", billing=eur(11), settlement=eur(11)),
+                Request("presentment", "t", "c1", billing=eur(11), settlement=eur(11), final=True),
                 builds_on=EntryRef(2, bytes(32)),
                 hold_change=eur(-11),
                 form=1,
@@ -177,7 +179,7 @@ def test_entries_of_the_first_form_say_less_and_mean_that_all_is_cleared_at_once
     asked, till = Till(100), Till(100)
     apply(till.book, asked.authorise(10).in_first_form, till.seq)
     assert (till.totals(), till.state().expires, till.balance()) == (Totals(authorised=10), None, (100, 10))
-    request = Request("presentment", "t", "c1", billing=eur(8), settlement=eur(12))
+    request = Request("presentment", "t", "c1", billing=eur(8), settlement=eur(12), final=True)
     body = _transaction(request, builds_on=EntryRef(till.seq, bytes(32)), hold_change=eur(-10), form=1)
     apply(till.book, body, till.seq + 1)
     assert till.totals() == Totals(authorised=10, cleared=8, reversed=2, clearings=1, final=True)

@@ -135,7 +135,7 @@ class Till:
         raise AssertionError("was not refused")
 
 
-MERCHANT = {"merchant_name": "Shop", "merchant_country": "GB", "merchant_mcc": "5411"}
+MERCHANT: dict[str, Any] = {"merchant_name": "Shop", "merchant_country": "GB", "merchant_mcc": "5411"}
 
 
 def lines_in(bodies: list[Body]) -> list[tuple[str, Money]]:

@@ -159,11 +159,12 @@ RECORDS: Final[dict[str, Shape]] = {
         },
     ),
     "Totals": object_of(
-        "The running totals of an authorisation: hold and status are functions of them.",
+        "The running totals of an authorisation: hold and status are functions of them. What is nothing is absent.",
+        {},
         {
             **dict.fromkeys(AMOUNTS, AMOUNT),
-            "clearings": {"type": "integer", "minimum": 0, "description": "How many were posted."},
-            "final": {"type": "boolean", "description": "Whether the last one was."},
+            "clearings": {"type": "integer", "minimum": 1, "description": "How many were posted."},
+            "final": {"const": True, "description": "The last one was."},
         },
     ),
 }
