@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import BALANCE_MINOR_MAX
-from signed_ledger.records.names import NAME, AccountId, check_matches
+from signed_ledger.records.names import NAME, AccountId, check_matches, check_natural
 
 PENDING: Final = "PENDING"
 DECLINED: Final = "DECLINED"
@@ -56,6 +56,7 @@ class Totals:
         for name in AMOUNTS:
             if not 0 <= getattr(self, name) <= BALANCE_MINOR_MAX:
                 raise Invalid(name, "must be from 0 to 2^63-1 minor units")
+        check_natural(self.clearings, "clearings")
 
     @property
     def net(self) -> int:
