@@ -2,10 +2,23 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from signed_ledger.audit import Report, Trust, audit_file
-from signed_ledger.ledger import Ledger
-from tests.world import ORIGIN, Party, World, authorisation, opened, presentment
+from signed_ledger.ledger import Answer, Ledger, Settling, Submission
+from signed_ledger.money import Money
+from signed_ledger.records import FeeRate, Request, Scope, Terms, Tolerance, Window
+from signed_ledger.rules import Asked, ChangeCard, Settle
+from tests.world import ORIGIN, Party, World, authorisation, euros, opened, presentment
+
+DAY = 86_400_000_000
+SAMPLE_TERMS = Terms(
+    7,
+    (Window(Scope(kinds=("pre_authorisation",)), 1),),
+    (Tolerance(Scope(mccs=((742, 742),)), 100_000),),
+    (FeeRate(Scope("visa", mccs=((742, 742),)), 2_000, Money(5, "EUR")),),
+)
+"""Vets have interchange, and a tenth of tolerance; other merchants have neither."""
 
 
 def assert_audits(path: Path, trust: Trust | None = None) -> Report:
@@ -38,15 +51,22 @@ class Sample:
     def trust(self) -> Trust:
         return trust_of(self.world)
 
-    async def authorise(self, ledger: Ledger, name: str, card_id: str, amount: str, currency: str = "EUR") -> None:
-        body = authorisation(name, card_id, amount, currency)
-        answer = await ledger.submit(self.world.webhook(self.visa, "authorisation", body, f"wh-{name}"))
+    async def record(self, ledger: Ledger, name: str, submission: Submission) -> Answer:
+        answer = await ledger.submit(submission)
         self.seqs[name] = answer.seq
+        return answer
 
-    async def present(self, ledger: Ledger, name: str, amount: str, currency: str, **more: str) -> None:
-        body = presentment(name, amount, currency, **more)
-        answer = await ledger.submit(self.world.webhook(self.visa, "presentment", body, f"wh-{name}-presented"))
-        self.seqs[f"{name}-presented"] = answer.seq
+    async def send(self, ledger: Ledger, name: str, kind: str, **body: Any) -> None:
+        """A message of visa's."""
+        await self.record(ledger, name, self.world.webhook(self.visa, kind, body, f"wh-{name}"))
+
+    async def authorise(
+        self, ledger: Ledger, name: str, card_id: str, amount: str, currency: str = "EUR", **more: Any
+    ) -> None:
+        await self.send(ledger, name, "authorisation", **authorisation(name, card_id, amount, currency, **more))
+
+    async def present(self, ledger: Ledger, name: str, amount: str, currency: str, **more: Any) -> None:
+        await self.send(ledger, f"{name}-presented", "presentment", **presentment(name, amount, currency, **more))
 
 
 async def make_sample(folder: Path) -> Sample:
@@ -72,4 +92,47 @@ async def make_sample(folder: Path) -> Sample:
         sample.seqs["retirement"] = (await ledger.submit(retirement)).seq
         await sample.authorise(ledger, "open", "c1", "5.00")
         await sample.authorise(ledger, "open-too", "c1", "20.00")
+        await live(sample, ledger)
+        await end_lives(sample, ledger)
     return sample
+
+
+async def live(sample: Sample, ledger: Ledger) -> None:
+    """Every message about a transaction, all of card c2."""
+    await sample.record(ledger, "terms", SAMPLE_TERMS)
+    await sample.record(ledger, "bind", ChangeCard("bind", "c2", "visa"))
+    vet: dict[str, Any] = {"merchant_mcc": "0742", "authorisation_kind": "card_present", "iso8583": {"49": "978"}}
+    await sample.authorise(ledger, "life", "c2", "10.00", **vet)
+    await sample.send(ledger, "grown", "increment", transaction_id="life", **euros("billing", "5.00"))
+    await sample.send(ledger, "not-grown", "increment", transaction_id="life", **euros("billing", "1000.00"))
+    await sample.send(ledger, "shrunk", "reversal", transaction_id="life", **euros("billing", "1.00"))
+    part: dict[str, Any] = {
+        **euros("billing", "4.00"),
+        "presentment_id": "p-1",
+        "final": False,
+        "interchange_amount": "0.0333",
+    }
+    await sample.send(ledger, "part", "presentment", **presentment("life", "4.00", **part))
+    rest = {**euros("billing", "11.00"), "presentment_id": "p-2"}
+    await sample.send(ledger, "rest", "presentment", **presentment("life", "11.00", **rest))
+
+
+async def end_lives(sample: Sample, ledger: Ledger) -> None:
+    """What else there is: refunds, a forced posting, a hold that ends, a block, a settlement; and one left alive."""
+    back = {**euros("billing", "2.00"), **euros("settlement", "2.00")}
+    await sample.send(ledger, "back", "refund", transaction_id="life", refund_id="r-1", **back)
+    await sample.send(ledger, "alone", "refund", card_id="c2", refund_id="r-2", **back)
+    forced: dict[str, Any] = {"card_id": "c2", "force_post": True, **euros("billing", "1.00")}
+    await sample.send(ledger, "forced", "presentment", **presentment("forced", "1.00", **forced))
+    await sample.authorise(ledger, "undone", "c2", "3.00")
+    await sample.send(ledger, "undoing", "reversal", transaction_id="undone")
+    await sample.record(ledger, "block", ChangeCard("block", "c2", None, "lost"))
+    await sample.authorise(ledger, "blocked", "c2", "3.00")
+    await sample.record(ledger, "unblock", ChangeCard("unblock", "c2"))
+    await sample.authorise(ledger, "short", "c2", "2.00", authorisation_kind="pre_authorisation")
+    sample.world.clock.now += DAY
+    await sample.record(ledger, "expired", Asked("visa", None, Request("expiry", "short")))
+    await sample.record(ledger, "settlement", Settling(Settle("visa", "2026-11-24", sample.world.clock()), -1, -1, {}))
+    await sample.authorise(ledger, "alive", "c2", "10.00", merchant_mcc="0742")
+    part: dict[str, Any] = {**euros("billing", "3.00"), "presentment_id": "p-1", "final": False}
+    await sample.send(ledger, "alive-part", "presentment", **presentment("alive", "3.00", **part))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from signed_ledger.money import Money
-from signed_ledger.records import AccountId, JournalLine, Load, Opening
-from signed_ledger.rules import Effect, lines_of
-from tests.cheating import Cheat, CheatingIssuer, Faults, authorised, encoded, eur, post, presented
+from signed_ledger.records import AccountId, Effect, JournalLine, Load, Opening
+from signed_ledger.rules import lines_of
+from tests.cheating import Cheat, CheatingIssuer, Faults, asking, authorised, encoded, eur, post, presented
 from tests.support import Sample
 from tests.tampering import Copy, found
 from tests.world import authorisation
@@ -49,7 +49,7 @@ def approval_for_a_card_without_account(issuer: CheatingIssuer) -> Faults:
     body, _ = authorised(issuer, "1.00")
     asked = authorisation("new", "c9", "1.00")
     evidence = issuer.evidence("authorisation", encoded(asked), "wh-new")
-    return {(issuer.write(replace(body, request=replace(body.request, card_id="c9")), evidence, effect=Effect()), 11)}
+    return {(issuer.write(asking(body, card_id="c9"), evidence, effect=Effect()), 11)}
 
 
 @cheat
@@ -77,7 +77,9 @@ def balance_where_nothing_changed(issuer: CheatingIssuer) -> Faults:
 
 @cheat
 def presentment_billed_for_more_than_the_hold(issuer: CheatingIssuer) -> Faults:
-    body, evidence = presented(issuer, "open", 500, billing=eur(600))
+    body, evidence = presented(issuer, "open", 500)
+    assert body.totals is not None
+    body = replace(asking(body, billing=eur(600)), totals=replace(body.totals, cleared=600))
     seq = issuer.write(body, evidence)
     post(issuer, body)
     return {(seq, 11)}

@@ -10,6 +10,7 @@ import pytest
 from signed_ledger.encoding import decode_entry, encode_entry_note, encode_entry_text
 from signed_ledger.records import PartDigest
 from signed_ledger.signing import SoftwareSigner
+from signed_ledger.tables import TABLES
 from tests.support import Sample
 from tests.tampering import Copy, found, rechain
 
@@ -32,13 +33,12 @@ def test_each_entry_dropped_is_caught(copy: Copy, last: int) -> None:
     for seq in range(last + 1):
         report = copy.report_after(f"DELETE FROM entries WHERE seq = {seq}")
         assert (seq, 3) in found(report)
-        assert len(report.faults) < 10 or seq == 0, report.faults
+        assert len(report.faults) < 15 or seq == 0, report.faults
 
 
 def test_each_entry_dropped_with_all_that_is_derived_is_caught(copy: Copy, last: int) -> None:
-    tables = ("entries", "parts", "account_states", "authorisation_states", "webhooks", "transactions", "keys")
     for seq in range(last):
-        report = copy.report_after(*(f"DELETE FROM {table} WHERE seq = {seq}" for table in tables))
+        report = copy.report_after(*(f"DELETE FROM {table.name} WHERE seq = {seq}" for table in TABLES))
         assert (seq, 3) in found(report)
 
 
@@ -188,10 +188,10 @@ def test_a_chain_rebuilt_with_a_stolen_but_retired_key_is_caught(sample: Sample,
     """Dropped: an authorisation before the rotation. All after the rotation is by a key not valid there."""
     dropped, rotation = sample.seqs["without-funds"], sample.seqs["rotation"] - 1
     with copy.edited() as connection:
-        for table in ("entries", "parts", "account_states", "authorisation_states", "webhooks", "transactions", "keys"):
-            connection.execute(f"DELETE FROM {table} WHERE seq = {dropped}")
-            connection.execute(f"UPDATE {table} SET seq = -seq + 1 WHERE seq > {dropped}")
-            connection.execute(f"UPDATE {table} SET seq = -seq WHERE seq < 0")
+        for table in TABLES:
+            connection.execute(f"DELETE FROM {table.name} WHERE seq = {dropped}")
+            connection.execute(f"UPDATE {table.name} SET seq = -seq + 1 WHERE seq > {dropped}")
+            connection.execute(f"UPDATE {table.name} SET seq = -seq WHERE seq < 0")
         rechain(connection, dropped, sample.world.entry)
     faults = found(copy.audit())
     assert {(seq, 4) for seq in range(rotation + 1, last)} <= faults
@@ -219,6 +219,27 @@ def test_a_damaged_key_entry_is_told_once_and_not_at_each_signature(sample: Samp
     assert any("more entries up to" in fault.reason for fault in report.faults)
 
 
+FAMILIES = [
+    {"approved", "approved-presented"},
+    {"abroad", "abroad-presented"},
+    {"life", "grown", "not-grown", "shrunk", "part", "rest", "back"},
+    {"undone", "undoing"},
+    {"short", "expired"},
+    {"alive", "alive-part"},
+]
+"""What is about one transaction: a damaged entry may cost those after it their proof."""
+
+
+def test_a_damaged_body_puts_no_blame_on_what_does_not_build_on_it(sample: Sample, copy: Copy) -> None:
+    names = {seq: name for name, seq in sample.seqs.items()}
+    for seq, name in names.items():
+        if name not in ("rotation", "retirement"):
+            report = copy.report_after(f"UPDATE parts SET body = x'00' WHERE seq = {seq}")
+            blamed = {names.get(fault.seq or 0) for fault in report.faults} - {name}
+            assert any(blamed <= family - {name} for family in FAMILIES if name in family) or not blamed, (name, blamed)
+            assert (seq, 5) in found(report)
+
+
 def test_without_a_genesis_nothing_is_vouched_for_and_that_is_said_once(copy: Copy) -> None:
     for statement in ("UPDATE parts SET body = x'00' WHERE seq = 0", "DELETE FROM entries WHERE seq = 0"):
         report = copy.report_after(statement)
@@ -237,8 +258,8 @@ def test_a_key_entry_that_the_root_approved_counts_even_where_its_salt_is_edited
 
 def test_a_cut_tail_or_yesterdays_copy_can_not_be_noticed_and_that_is_said(sample: Sample, copy: Copy) -> None:
     with copy.edited() as connection:
-        for table in ("entries", "parts", "account_states", "authorisation_states", "webhooks", "transactions", "keys"):
-            connection.execute(f"DELETE FROM {table} WHERE seq >= {sample.seqs['open']}")
+        for table in TABLES:
+            connection.execute(f"DELETE FROM {table.name} WHERE seq >= {sample.seqs['open']}")
     report = copy.audit(sample.trust)
     assert report.ok
     assert report.head is not None

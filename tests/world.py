@@ -154,6 +154,11 @@ def presentment(transaction_id: str, amount: str, currency: str = "EUR", **more:
     return {"transaction_id": transaction_id, "settlement_amount": amount, "settlement_currency": currency, **more}
 
 
+def euros(name: str, amount: str) -> dict[str, str]:
+    """The two fields of an amount."""
+    return {f"{name}_amount": amount, f"{name}_currency": "EUR"}
+
+
 @asynccontextmanager
 async def opened(world: World, **limits: Any) -> AsyncIterator[Ledger]:
     """A writer that is closed at the end, whatever happens."""

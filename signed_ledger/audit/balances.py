@@ -7,6 +7,7 @@ from signed_ledger.records import (
     AccountId,
     Body,
     CardChange,
+    CardState,
     CardTransaction,
     JournalLine,
     Opening,
@@ -14,6 +15,7 @@ from signed_ledger.records import (
     State,
     Terms,
     card,
+    card_of,
 )
 from signed_ledger.rules import Book, scheme_accounts
 
@@ -61,12 +63,23 @@ class Balances:
     def __init__(self) -> None:
         self.book = Book()
         self._accounts = Doubts()
-        self._others = Doubts()  # cards by id, the sums of a Scheme by "settlement:<name>", the terms by "terms"
+        self._cards = Doubts()  # by id
+        self._sums = Doubts()  # what is to be settled, by Scheme
+        self._terms = Doubts()  # one, by ""
 
     def lose(self) -> None:
         """An entry could not be read: it may have changed anything."""
-        self._accounts.lose()
-        self._others.lose()
+        for doubts in (self._accounts, self._cards, self._sums, self._terms):
+            doubts.lose()
+
+    def lose_body(self, kind: str) -> None:
+        """A signed entry of this kind has no body that can be read; what it did to an account its state may tell."""
+        if kind in (CardTransaction.KIND, CardChange.KIND, Opening.KIND):
+            self._cards.lose()
+        if kind == CardTransaction.KIND:
+            self._sums.lose()
+        if kind == Terms.KIND:
+            self._terms.lose()
 
     def lose_accounts(self) -> None:
         """An entry is known to have changed an account, but not how."""
@@ -81,22 +94,41 @@ class Balances:
     def can_judge(self, body: CardTransaction) -> bool:
         """Whether all that the decision rests on is known."""
         account = AccountId(card(body.card_id), body.billing.currency)
-        return not (self.is_doubtful(account) or self._others.about(body.card_id) or self._others.about("terms"))
+        return not (self.is_doubtful(account) or self._cards.about(body.card_id) or self._terms.about(""))
+
+    def can_judge_card(self, card_id: str) -> bool:
+        """Whether it is known how the card stands."""
+        return not self._cards.about(card_id)
+
+    def can_tell_rows(self, body: Body) -> bool:
+        """Whether it is known if the entry changes how a card stands, where it is of a kind that may."""
+        if isinstance(body, Opening):
+            card_id = card_of(body.account.owner)
+            return card_id is None or not self._cards.about(card_id)
+        return not (isinstance(body, CardTransaction) and body.opens and self._cards.about(body.card_id))
 
     def can_judge_settlement(self, body: Settlement) -> bool:
         owned = scheme_accounts(body.scheme)
         sums = self.book.unsettled.get(body.scheme, {})
         judged = [account for account in owned if account.currency in sums or account in self.book.accounts]
-        return not (self._others.about(_sums_of(body.scheme)) or any(map(self.is_doubtful, judged)))
+        return not (self._sums.about(body.scheme) or any(map(self.is_doubtful, judged)))
 
     def learn(self, body: Body) -> None:
         """Some entries state what they leave, whatever was before."""
         if isinstance(body, CardChange):
-            self._others.settle(body.card.card_id)
+            self._cards.settle(body.card.card_id)
         elif isinstance(body, Terms):
-            self._others.settle("terms")
+            self._terms.settle("")
         elif isinstance(body, Settlement):
-            self._others.settle(_sums_of(body.scheme))
+            self._sums.settle(body.scheme)
+        elif isinstance(body, CardTransaction) and body.opens and body.decision == "approved":
+            self._learn_approved(body)
+
+    def _learn_approved(self, body: CardTransaction) -> None:
+        """That a card may spend says whose it is, and that it is not blocked; the first form did not."""
+        if body.form != 1 and self._cards.about(body.card_id):
+            self.book.cards[body.card_id] = CardState(body.card_id, body.scheme)
+            self._cards.settle(body.card_id)
 
     def settle(self, touch: Touch, signed: State | None, *, opens: bool) -> None:
         """Reckon a doubtful account's balance before an entry from the state that was signed after it."""
@@ -113,7 +145,3 @@ class Balances:
         """Believe a signed state."""
         self.book.accounts[state.account] = state
         self._accounts.settle(state.account)
-
-
-def _sums_of(scheme: str) -> str:
-    return f"settlement:{scheme}"

@@ -22,10 +22,9 @@ from signed_ledger.records import (
     Request,
     Settlement,
     State,
-    Terms,
     Transaction,
 )
-from signed_ledger.rules import Asked, Authorised, Book, Command, Settle, Slot, apply, decide, remember
+from signed_ledger.rules import Asked, Authorised, Book, ChangeCard, Command, Settle, Slot, apply, decide, remember
 from signed_ledger.tables import Row, derived_rows
 
 
@@ -78,8 +77,7 @@ class Replay:
             self.batches.lose()
         else:
             self.batches.take_other()
-        if kind in _STATING_KINDS:
-            self.balances.lose()
+        self.balances.lose_body(kind)
         self._adopt(opened)
 
     def _take(self, opened: Opened, body: Body) -> list[tuple[str, Row]] | None:
@@ -90,6 +88,8 @@ class Replay:
         if isinstance(body, Transaction):
             self.transactions += 1
             self._judge(opened, body)
+        elif isinstance(body, CardChange) and self.balances.can_judge_card(body.card.card_id):
+            self._judge_card(opened, body)
         rows = self._apply(opened, body, touch)
         self.balances.learn(body)
         if isinstance(body, CardTransaction):
@@ -123,6 +123,10 @@ class Replay:
             self._check_webhook(opened, body)
             self._check_form(opened, body)
             self._judge_transaction(opened, body)
+
+    def _judge_card(self, opened: Opened, body: CardChange) -> None:
+        scheme = body.card.scheme if body.op == "bind" else None
+        self._decide_again(opened, body, ChangeCard(body.op, body.card.card_id, scheme, body.why))
 
     def _check_webhook(self, opened: Opened, body: CardTransaction) -> None:
         if body.webhook_id is None:
@@ -177,7 +181,7 @@ class Replay:
         if request is not None and not self._is_faulty and self.balances.can_judge(body):
             self._decide_again(opened, body, Asked(body.scheme, body.webhook_id, request, began))
 
-    def _decide_again(self, opened: Opened, body: Transaction, command: Command) -> None:
+    def _decide_again(self, opened: Opened, body: Transaction | CardChange, command: Command) -> None:
         """Ask the rules what they would have had recorded here; the openings have been taken in already."""
         assert opened.entry is not None
         self._tally.checked[Step.DECISIONS] += 1
@@ -186,7 +190,8 @@ class Replay:
         except Malformed as refusal:
             self._fault(opened, Step.TRANSACTIONS, f"does not match its authorisation: {refusal}")
         except StateConflict as refusal:
-            self._fault(opened, Step.TRANSACTIONS, f"its transaction does not admit it: {refusal}")
+            step = Step.DECISIONS if isinstance(body, CardChange) else Step.TRANSACTIONS
+            self._fault(opened, step, f"how things stand does not admit it: {refusal}")
         except Refusal as refusal:
             self._fault(opened, Step.DECISIONS, f"the rules refuse what was recorded: {refusal}")
         else:
@@ -211,7 +216,7 @@ class Replay:
             self._give_up(opened, body)
             return None
         self._check_state(opened, effect.state)
-        return derived_rows(opened.seq, body, effect)
+        return derived_rows(opened.seq, body, effect) if self.balances.can_tell_rows(body) else None
 
     def _give_up(self, opened: Opened, body: Body) -> None:
         """Believe what was signed; what later entries rest on must not be forgotten for it."""
@@ -238,17 +243,13 @@ class Replay:
             self.balances.lose_accounts()
 
 
-_STATING_KINDS = (CardChange.KIND, Terms.KIND)
-"""Kinds of entries on which later decisions rest though no account's state tells of them."""
-
-
 def _shown(state: State) -> str:
     currency = state.account.currency
     posted, held = format_minor(state.posted, currency), format_minor(state.held, currency)
     return f"{state.account.owner} {currency} at posted {posted}, held {held}"
 
 
-def _difference(recorded: Transaction, given: Body) -> str:
+def _difference(recorded: Transaction | CardChange, given: Body) -> str:
     names = [name for name in recorded.__slots__ if getattr(recorded, name) != getattr(given, name, None)]
     told = [f"{name} is {getattr(recorded, name)}, the rules give {getattr(given, name, None)}" for name in names]
     return "not the decision that the rules give: " + "; ".join(told)

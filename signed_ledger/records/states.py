@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import BALANCE_MINOR_MAX
-from signed_ledger.records.names import NAME, AccountId, check_matches
+from signed_ledger.records.names import NAME, AccountId, check_matches, check_natural
 
 PENDING: Final = "PENDING"
 DECLINED: Final = "DECLINED"
@@ -54,8 +54,9 @@ class Totals:
 
     def __post_init__(self) -> None:
         amounts = (self.authorised, self.incremented, self.reversed, self.expired, self.cleared, self.refunded)
-        if min(amounts) < 0 or max(amounts) > BALANCE_MINOR_MAX or self.clearings < 0:
+        if min(amounts) < 0 or max(amounts) > BALANCE_MINOR_MAX:
             raise Invalid("totals", "must be from 0 to 2^63-1 minor units")
+        check_natural(self.clearings, "clearings")
 
     @property
     def net(self) -> int:
