@@ -19,8 +19,8 @@ from signed_ledger.disk import whole_file
 from signed_ledger.encoding import decode_entry, encode_entry_note, encode_entry_text
 from signed_ledger.errors import Invalid
 from signed_ledger.money import BALANCE_MINOR_MAX, MINOR_DIGITS, Money
-from signed_ledger.records import AccountId, JournalLine, Load, Opening
-from signed_ledger.rules import Effect, lines_of
+from signed_ledger.records import AccountId, Effect, JournalLine, Load, Opening
+from signed_ledger.rules import lines_of
 from tests.bookkeeping import bean_check, check_with_hledger
 from tests.cheating import CheatingIssuer, eur
 from tests.processes import PROJECT
