@@ -25,7 +25,7 @@ def decide(book: Book, command: Settle, slot: Slot) -> list[Body]:
         date=command.date,
         day_ends=command.day_ends,
         is_complete=slot.time >= command.day_ends,
-        sums=tuple(_settled(currency, unsettled[currency]) for currency in sorted(unsettled)),
+        sums=tuple(_settled(currency, one) for currency, one in sorted(unsettled.items()) if one != Unsettled()),
     )
     return with_batch(book, settlement, slot)
 
