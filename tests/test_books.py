@@ -237,7 +237,10 @@ def test_what_was_edited_is_refused_and_its_seq_named(copy: Copy, statement: str
 
 def test_an_entry_of_another_kind_than_its_body_is_refused(copy: Copy) -> None:
     with copy.edited() as connection:
-        seq, note = connection.execute("SELECT seq, note FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        newest = (
+            "SELECT e.seq, e.note FROM entries AS e JOIN transactions AS t ON t.seq = e.seq ORDER BY e.seq DESC LIMIT 1"
+        )
+        seq, note = connection.execute(newest).fetchone()
         signed = decode_entry(note)
         text = encode_entry_text(replace(signed.entry, kind="journal"))
         other = encode_entry_note(text, signed.entry.origin, signed.key_id, signed.signature)
