@@ -20,9 +20,9 @@ def decide(book: Book, command: Settle, slot: Slot) -> list[Body]:
     if command.date <= newest:
         raise StateConflict(f"{command.scheme} is settled up to {newest}; {command.date} is over.", field="date")
     unsettled = book.unsettled.get(command.scheme, {})
-    for account in scheme_accounts(command.scheme):
-        _check_owed(book, account, unsettled.get(account.currency, Unsettled()))
     try:
+        for account in scheme_accounts(command.scheme):
+            _check_owed(book, account, unsettled.get(account.currency, Unsettled()))
         settlement = Settlement(
             scheme=command.scheme,
             date=command.date,
