@@ -140,12 +140,12 @@ ENTRY_EDITS: Final[list[Edit]] = [
     ("a space before a digest", "body sha256:", "body sha256: "),
     ("two states", "evidence sha256:", "state sha256:"),
     ("a part that is not known", "evidence sha256:", "receipt sha256:"),
-    ("a length with a leading zero", " 677\n", " 0677\n"),
-    ("a length of zero", " 677\n", " 0\n"),
-    ("a length beyond 65,535", " 677\n", " 65536\n"),
-    ("a length of six digits", " 677\n", " 100000\n"),
-    ("no length", " 677\n", "\n"),
-    ("a space after a length", " 677\n", " 677 \n"),
+    ("a length with a leading zero", " 558\n", " 0558\n"),
+    ("a length of zero", " 558\n", " 0\n"),
+    ("a length beyond 65,535", " 558\n", " 65536\n"),
+    ("a length of six digits", " 558\n", " 100000\n"),
+    ("no length", " 558\n", "\n"),
+    ("a space after a length", " 558\n", " 558 \n"),
     ("signed under the name of another use", "— vectors.example/ledger/entry ", "— vectors.example/ledger/root "),
     ("signed under the name of another ledger", "— vectors.example/", "— vectors2.example/"),
 ]
@@ -393,7 +393,9 @@ GONE: Final = object()
 WITHIN_CASES: Final[dict[str, list[tuple[str, tuple[str | int, ...], Any]]]] = {
     "authorisation": [
         ("a total below zero", ("totals", "reversed"), "-1.00"),
-        ("a total left out", ("totals", "expired"), GONE),
+        ("a total of nothing, which is left out", ("totals", "expired"), "0.00"),
+        ("no clearings, which is left out", ("totals", "clearings"), 0),
+        ("no final clearing, which is left out", ("totals", "final"), False),
         ("a total as a number", ("totals", "authorised"), 90),
         ("a total that is not known", ("totals", "disputed"), "0.00"),
         ("a count of clearings as text", ("totals", "clearings"), "0"),
@@ -560,7 +562,7 @@ def opening_cases(entry: dict[str, Any], keys: dict[str, SoftwareSigner]) -> Ite
     order = 2**252 + 27742317777372353535851937790883648493
     large = (int.from_bytes(blob[36:], "little") + order).to_bytes(32, "little")
     yield {"why": "with S and the group's order", **good, "note": signed(blob[:36] + large)}
-    yield {"why": "with another length of the body", **good, "note": entry["note"].replace(" 677\n", " 678\n")}
+    yield {"why": "with another length of the body", **good, "note": entry["note"].replace(" 558\n", " 559\n")}
     yield {"why": "with another kind", **good, "note": entry["note"].replace(" transaction\n", " journal\n")}
 
 

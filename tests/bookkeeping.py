@@ -117,7 +117,8 @@ class Trade:
                 await self._world.load(self._ledger, card_id, self._chance.randrange(1, 10**12), currency)
 
     async def _purchase(self, name: str) -> None:
-        scheme, card_id = self._chance.choice(self._schemes), self._chance.choice(HARD_IDS)
+        number = self._chance.randrange(len(HARD_IDS))
+        scheme, card_id = self._schemes[number % len(self._schemes)], HARD_IDS[number]
         billing, settlement = self._chance.choices(CURRENCIES, k=2)
         asked = authorisation(name, card_id, self._amount(billing), billing)
         await self._ledger.submit(self._world.webhook(scheme, "authorisation", asked))

@@ -230,7 +230,7 @@ scopes = st.builds(
 )
 days = st.integers(1, DAYS_MAX)
 shares = st.integers(0, MILLIONTHS_MAX)
-positive = st.none() | moneys(0, BALANCE_MINOR_MAX)
+positive = st.none() | moneys()
 terms = st.builds(
     Terms,
     days,

@@ -10,11 +10,11 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from signed_ledger.api import OPERATIONS
-from signed_ledger.api.answers import STATUS_BY_DECISION
+from signed_ledger.api.answers import STATUS_BY_DECISION, STATUS_BY_DECLINE
 from signed_ledger.api.openapi import all_refusals
 from signed_ledger.errors import KeyChangeRefused, Refusal
 from signed_ledger.money import MINOR_DIGITS
-from signed_ledger.records.bodies import AUTHORISATION_DECISIONS
+from signed_ledger.records import MESSAGES
 from tests.api_support import Site, document, serving, validator
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -92,7 +92,8 @@ def test_every_refusal_but_the_operators_own_is_in_the_document_and_no_other() -
 
 
 def test_every_decision_has_a_status() -> None:
-    assert set(STATUS_BY_DECISION) == {*AUTHORISATION_DECISIONS, ("posted", "ok")}
+    assert set(STATUS_BY_DECISION) == {message.approving for message in MESSAGES.values()}
+    assert set(STATUS_BY_DECLINE) == {reason for message in MESSAGES.values() for reason in message.declined_for}
 
 
 def test_the_api_document_has_every_code_with_its_status_and_retryability() -> None:

@@ -19,8 +19,8 @@ from signed_ledger.disk import whole_file
 from signed_ledger.encoding import decode_entry, encode_entry_note, encode_entry_text
 from signed_ledger.errors import Invalid
 from signed_ledger.money import BALANCE_MINOR_MAX, MINOR_DIGITS, Money
-from signed_ledger.records import AccountId, JournalLine, Load, Opening
-from signed_ledger.rules import Effect, lines_of
+from signed_ledger.records import AccountId, Effect, JournalLine, Load, Opening
+from signed_ledger.rules import lines_of
 from tests.bookkeeping import bean_check, check_with_hledger
 from tests.cheating import CheatingIssuer, eur
 from tests.processes import PROJECT
@@ -237,7 +237,10 @@ def test_what_was_edited_is_refused_and_its_seq_named(copy: Copy, statement: str
 
 def test_an_entry_of_another_kind_than_its_body_is_refused(copy: Copy) -> None:
     with copy.edited() as connection:
-        seq, note = connection.execute("SELECT seq, note FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        newest = (
+            "SELECT e.seq, e.note FROM entries AS e JOIN transactions AS t ON t.seq = e.seq ORDER BY e.seq DESC LIMIT 1"
+        )
+        seq, note = connection.execute(newest).fetchone()
         signed = decode_entry(note)
         text = encode_entry_text(replace(signed.entry, kind="journal"))
         other = encode_entry_note(text, signed.entry.origin, signed.key_id, signed.signature)

@@ -21,8 +21,9 @@ from signed_ledger.errors import (
     TransactionExists,
     WebhookIdReused,
 )
-from signed_ledger.ledger import Ledger, Submission, Webhook
-from signed_ledger.records import Authorisation
+from signed_ledger.ledger import Ledger, Settling, Submission, Webhook
+from signed_ledger.records import CardTransaction
+from signed_ledger.rules import ChangeCard, Settle
 from signed_ledger.store import DERIVED_TABLES, LEDGER_TABLES
 from tests.support import assert_audits
 from tests.world import Party, World, authorisation, opened, presentment
@@ -135,8 +136,44 @@ async def test_what_one_scheme_did_is_not_there_for_another(world: World) -> Non
         with pytest.raises(AuthorisationNotFound):
             await ledger.submit(world.webhook(other, "presentment", presentment("t", "1.00")))
         theirs = await ledger.submit(world.webhook(other, "authorisation", authorisation("t", "c1", "2.00"), "same-id"))
-        assert isinstance(theirs.body, Authorisation)
+        assert isinstance(theirs.body, CardTransaction)
         assert (theirs.replayed, theirs.body.scheme) == (False, "other")
+        assert (theirs.body.decision, theirs.body.reason) == ("declined", "card_not_found")
+        await world.load(ledger, "c2", 10_00)
+        ask = world.webhook(other, "authorisation", authorisation("u", "c2", "2.00"))
+        assert reason_of(await ledger.submit(ask)) == "ok"
+    assert_audits(world.path)
+
+
+async def test_two_schemes_at_once_on_a_new_card_are_told_apart_by_who_came_first(world: World) -> None:
+    async with opened(world) as ledger:
+        visa = await funded(world, ledger)
+        other = await world.register(ledger, "scheme", "other")
+        asks = [
+            world.webhook(party, "authorisation", authorisation(f"t{number}", "c1", "1.00"))
+            for number, party in enumerate((visa, other) * 4)
+        ]
+        assert await submit_all(ledger, asks) == ["ok", "card_not_found"] * 4
+    assert_audits(world.path)
+
+
+async def test_a_message_at_once_with_what_it_is_about_waits_for_it(world: World) -> None:
+    async with opened(world) as ledger:
+        visa = await funded(world, ledger)
+        amount = {"billing_amount": "1.00", "billing_currency": "EUR"}
+        settled = {"settlement_amount": "1.00", "settlement_currency": "EUR"}
+        messages: list[tuple[str, dict[str, Any]]] = [
+            ("authorisation", authorisation("t", "c1", "4.00")),
+            ("increment", {"transaction_id": "t", **amount}),
+            ("reversal", {"transaction_id": "t", **amount}),
+            ("presentment", presentment("t", "1.00", **amount, presentment_id="p-1", final="")),
+            ("presentment", presentment("t", "3.00", presentment_id="p-2")),
+            ("refund", {"transaction_id": "t", "refund_id": "r-1", **amount, **settled}),
+            ("refund", {"transaction_id": "t", "refund_id": "r-1", **amount, **settled}),
+        ]
+        messages[3][1]["final"] = False
+        webhooks = [world.webhook(visa, kind, body) for kind, body in messages]
+        assert await submit_all(ledger, webhooks) == ["ok"] * 6 + ["StateConflict"]
     assert_audits(world.path)
 
 
@@ -360,6 +397,11 @@ async def test_an_authorisation_whose_entry_was_edited_moves_no_money(world: Wor
             "UPDATE authorisation_states SET authorisation_seq = 1 WHERE transaction_id = 't'", id="its entry"
         ),
         pytest.param("UPDATE authorisation_states SET seq = 3 WHERE transaction_id = 't'", id="its newest entry"),
+        pytest.param("UPDATE authorisation_states SET authorised = 50000", id="a larger authorisation"),
+        pytest.param("UPDATE authorisation_states SET reversed = 100, held = 3900", id="a reversal"),
+        pytest.param("UPDATE authorisation_states SET final = 1, clearings = 1", id="that it was cleared before"),
+        pytest.param("UPDATE authorisation_states SET expires = NULL", id="no end of its time"),
+        pytest.param("UPDATE authorisation_states SET expired = -1", id="totals that can not be"),
         pytest.param("DELETE FROM parts WHERE seq = (SELECT max(seq) FROM webhooks)", id="the parts gone"),
         pytest.param("UPDATE parts SET evidence = NULL WHERE seq = (SELECT max(seq) FROM webhooks)", id="no evidence"),
     ],
@@ -371,6 +413,63 @@ async def test_an_edited_row_about_an_authorisation_moves_no_money(world: World,
         edit(world.path, statement)
         with pytest.raises(IntegrityViolation):
             await ledger.submit(world.webhook(visa, "presentment", presentment("t", "40.00")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["scheme = ''", "scheme = 'other'", "blocked = 0", "blocked = 2", "seq = seq + 1"],
+    ids=["no Scheme's", "another's", "not blocked", "a block of another sort", "its entry"],
+)
+async def test_an_edited_row_about_a_card_approves_nothing(world: World, change: str) -> None:
+    async with opened(world) as ledger:
+        visa = await funded(world, ledger)
+        await ledger.submit(ChangeCard("bind", "c1", "visa"))
+        await ledger.submit(ChangeCard("block", "c1"))
+    edit(world.path, f"UPDATE card_states SET {change} WHERE seq = (SELECT max(seq) FROM card_states)")
+    async with opened(world) as ledger:
+        with pytest.raises(IntegrityViolation):
+            await ledger.submit(world.webhook(visa, "authorisation", authorisation("t", "c1", "1.00")))
+        assert ledger._metrics.integrity_alarms._value.get() == 1
+
+
+@pytest.mark.parametrize("change", ["seq = 1", "seq = seq + 1"])
+async def test_an_edited_row_about_a_clearing_posts_nothing(world: World, change: str) -> None:
+    async with opened(world) as ledger:
+        visa = await funded(world, ledger)
+        await ledger.submit(world.webhook(visa, "authorisation", authorisation("t", "c1", "4.00")))
+        part: dict[str, Any] = {"final": False, "billing_amount": "1.00", "billing_currency": "EUR"}
+        body = presentment("t", "1.00", presentment_id="p-1", **part)
+        await ledger.submit(world.webhook(visa, "presentment", body))
+        edit(world.path, f"UPDATE postings SET {change}")
+        with pytest.raises(IntegrityViolation):
+            await ledger.submit(world.webhook(visa, "presentment", body))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE settlements SET seq = 1",
+        "UPDATE settlements SET seq = seq + 1",
+        "UPDATE parts SET body = x'00' WHERE seq = (SELECT max(seq) FROM settlements)",
+        "UPDATE parts SET evidence = NULL WHERE seq = (SELECT max(seq) FROM transactions WHERE type = 'presentment')",
+        "UPDATE transactions SET scheme = 'other' WHERE type = 'presentment' AND seq > 12",
+        "UPDATE transactions SET scheme = 'visa', type = 'refund' WHERE type = 'load'",
+    ],
+)
+async def test_edited_rows_about_what_is_to_be_settled_settle_nothing(world: World, statement: str) -> None:
+    async with opened(world) as ledger:
+        visa = await funded(world, ledger)
+        for name in "tu":
+            await ledger.submit(world.webhook(visa, "authorisation", authorisation(name, "c1", "4.00")))
+        await ledger.submit(world.webhook(visa, "presentment", presentment("t", "4.00")))
+        first = await ledger.submit(Settling(Settle("visa", "2026-11-23", world.clock()), -1, -1, {}))
+        await ledger.submit(world.webhook(visa, "presentment", presentment("u", "4.00")))
+        await world.load(ledger, "c1", 1_00)
+        edit(world.path, statement)
+        entries = await ledger._store.newest()
+        with pytest.raises(IntegrityViolation):
+            await ledger.submit(Settling(Settle("visa", "2026-11-24", world.clock()), first.seq, first.seq, {}))
+        assert await ledger._store.newest() == entries
 
 
 async def test_text_that_is_no_text_stops_one_transaction_and_not_the_service(world: World) -> None:

@@ -13,12 +13,17 @@ from signed_ledger.countries import ALPHA_2
 from signed_ledger.errors import Invalid
 from signed_ledger.money import (
     BALANCE_MINOR_MAX,
+    CURRENCY_NUMBERS,
+    FEE_DIGITS,
     MINOR_DIGITS,
     WIRE_MINOR_MAX,
+    Fee,
     Money,
     format_minor,
+    parse_fee,
     parse_minor,
     read_amount,
+    read_fee,
 )
 
 moderate = settings(max_examples=200, deadline=None)
@@ -38,6 +43,15 @@ def test_what_has_no_minor_units_is_no_currency_here() -> None:
     without = {currency.code for currency in iso4217.Currency if currency.exponent is None}
     assert {"XAU", "XDR", "XXX", "XTS"} <= without
     assert without.isdisjoint(MINOR_DIGITS)
+
+
+def test_every_currency_has_its_number() -> None:
+    theirs = {currency.code: f"{currency.number:03d}" for currency in iso4217.Currency}
+    assert {code: theirs[code] for code in MINOR_DIGITS} == CURRENCY_NUMBERS
+    others = {currency.alpha_3: currency.numeric for currency in pycountry.currencies}
+    known = CURRENCY_NUMBERS.keys() & others.keys()
+    assert len(known) > 150
+    assert {code: CURRENCY_NUMBERS[code] for code in known} == {code: others[code] for code in known}
 
 
 def test_every_country_is_in_the_table() -> None:
@@ -225,3 +239,105 @@ def test_every_way_to_send_an_amount_is_the_same_amount(minor: int, currency: st
     if minor % 10**more == 0 and more <= MINOR_DIGITS[currency]:
         shorter = text[: len(text) - more].removesuffix(".") if more else text
         assert read_amount(shorter, currency, "billing_amount") == expected
+
+
+# --- fees: exact below the minor unit ---
+
+MICROS = 10**FEE_DIGITS
+fees = st.integers(-BALANCE_MINOR_MAX * MICROS, BALANCE_MINOR_MAX * MICROS)
+
+
+@pytest.mark.parametrize(
+    ("micros", "currency", "text"),
+    [
+        (0, "EUR", "0.00000000"),
+        (1, "EUR", "0.00000001"),
+        (-1, "EUR", "-0.00000001"),
+        (1_235_000, "EUR", "0.01235000"),
+        (123_456_789, "EUR", "1.23456789"),
+        (1, "JPY", "0.000001"),
+        (-7_000_000, "JPY", "-7.000000"),
+        (1_000_000, "KWD", "0.001000000"),
+        (1, "CLF", "0.0000000001"),
+    ],
+)
+def test_a_fee_has_one_text(micros: int, currency: str, text: str) -> None:
+    assert Fee(micros, currency).amount == text
+    assert parse_fee(text, currency, "fee") == Fee(micros, currency)
+
+
+@moderate
+@given(micros=fees, currency=currencies)
+@example(micros=BALANCE_MINOR_MAX * MICROS, currency="CLF")
+@example(micros=-BALANCE_MINOR_MAX * MICROS, currency="CLF")
+def test_a_fee_that_is_written_is_read(micros: int, currency: str) -> None:
+    fee = Fee(micros, currency)
+    assert parse_fee(fee.amount, currency, "fee") == fee
+    assert Decimal(fee.amount).scaleb(MINOR_DIGITS[currency] + FEE_DIGITS) == micros
+
+
+@moderate
+@given(text=st.from_regex(r"-?[0-9]{0,18}(\.[0-9]{0,12})?", fullmatch=True) | st.text(max_size=12), currency=currencies)
+@example(text="-0.00000000", currency="EUR")
+@example(text="00.00000000", currency="EUR")
+def test_a_fee_that_is_read_is_what_would_be_written(text: str, currency: str) -> None:
+    try:
+        fee = parse_fee(text, currency, "fee")
+    except Invalid:
+        return
+    assert fee.amount == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "0", "0.03", "0.0333", "0.033300000", "00.03330000", "+0.03330000", "-0.00000000", ".03330000", "1e0"),
+        *(" 0.03330000", "0.03330000\n", "0,03330000", "\u0660.03330000", "1" * 30 + ".00000000", None, 0, 0.5, b"0.0"),
+        f"{BALANCE_MINOR_MAX}.00000000",
+    ],
+    ids=repr,
+)
+def test_what_is_no_fee_is_refused(text: object) -> None:
+    with pytest.raises(Invalid):
+        parse_fee(text, "EUR", "fee")
+
+
+@pytest.mark.parametrize("micros", [BALANCE_MINOR_MAX * MICROS + MICROS, 1.0, "1", None], ids=repr)
+def test_a_fee_is_a_whole_number_of_millionths(micros: Any) -> None:
+    with pytest.raises((Invalid, TypeError)):
+        Fee(micros, "EUR")
+
+
+@moderate
+@given(micros=fees, currency=currencies)
+def test_a_fee_is_rounded_down(micros: int, currency: str) -> None:
+    floored = Fee(micros, currency).floored
+    assert 0 <= micros - floored * MICROS < MICROS
+    assert Fee.of(floored, currency).floored == floored
+
+
+@moderate
+@given(micros=st.integers(0, (WIRE_MINOR_MAX + 1) * MICROS - 1), currency=currencies, cut=st.integers(0, 6))
+@example(micros=(WIRE_MINOR_MAX + 1) * MICROS - 1, currency="EUR", cut=0)
+def test_a_fee_is_read_exactly_as_it_is_sent(micros: int, currency: str, cut: int) -> None:
+    micros = micros // 10**cut * 10**cut
+    text = Fee(micros, currency).amount
+    assert read_fee(text[: len(text) - cut].rstrip("."), currency, "fee") == Fee(micros, currency)
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        *((value, "must be a decimal string") for value in (0, 1.5, Decimal("0.01"), None, True, (), b"0.01")),
+        *((value, "must be a decimal number") for value in ("", "x", "-1", "+1", "1.", ".5", "01", "1e2", " 1", "1_0")),
+        ("0.000000001", "more fraction digits than the 8 of a fee in EUR"),
+        ("10000000000000", "less than 10^15 minor units"),
+        ("10000000000000.00000000", "less than 10^15 minor units"),
+        ("1" * 33, "must be a decimal number"),
+    ],
+    ids=repr,
+)
+def test_a_fee_that_can_not_be_is_refused(value: object, detail: str) -> None:
+    with pytest.raises(Invalid, match=detail.replace("^", r"\^")) as refused:
+        read_fee(value, "EUR", "fee")
+    assert refused.value.field == "fee"

@@ -2,17 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from signed_ledger.encoding import decode_entry
 from signed_ledger.errors import Invalid
-from signed_ledger.ledger import Ledger
+from signed_ledger.ledger import Ledger, Settling
 from signed_ledger.records import card
+from signed_ledger.rules import Settle
 from signed_ledger.store import AtSeq, AtTime, Reader, TransactionsWanted, open_database
 from signed_ledger.store.moments import first_from, newest_at, time_of
 from tests.support import assert_audits
-from tests.world import START, World, authorisation, opened, presentment
+from tests.world import START, World, authorisation, euros, opened, presentment
 
 SECOND = 1_000_000
 
@@ -111,9 +113,76 @@ async def test_a_transaction_has_all_its_entries_and_those_of_nobody_else(
     }
     assert {scheme: each.state.status for scheme, each in found.items() if each.state} == {
         "acme": "CLEARED",
-        "bolt": "PENDING",
+        "bolt": "DECLINED",
     }
     assert await reader.transaction("tx-2") == {}
+
+
+async def test_a_transaction_has_every_message_about_it_and_a_refund_of_none_is_one_by_itself(
+    world: World, ledger: Ledger, reader: Reader
+) -> None:
+    acme = await world.register(ledger, "scheme", "acme")
+    await world.load(ledger, "card-1", 10_000)
+    back = {**euros("billing", "1.00"), **euros("settlement", "1.00")}
+    messages: list[tuple[str, dict[str, Any]]] = [
+        ("authorisation", authorisation("tx-1", "card-1", "9.00")),
+        ("increment", {"transaction_id": "tx-1", **euros("billing", "1000.00")}),
+        ("increment", {"transaction_id": "tx-1", **euros("billing", "1.00")}),
+        ("reversal", {"transaction_id": "tx-1", **euros("billing", "2.00")}),
+        ("presentment", presentment("tx-1", "8.00")),
+        ("refund", {"transaction_id": "tx-1", **back}),
+    ]
+    seqs = [(await ledger.submit(world.webhook(acme, kind, body))).seq for kind, body in messages]
+    alone = (await ledger.submit(world.webhook(acme, "refund", {"refund_id": "r", "card_id": "card-1", **back}))).seq
+    found = (await reader.transaction("tx-1"))["acme"]
+    assert found.state is not None
+    assert (found.state.status, found.state.held) == ("CLEARED", 0)
+    lines = 3  # of each batch
+    assert [entry.seq for entry in found.entries] == [*seqs[:4], *range(alone - 8, alone)]
+    assert seqs[4:] == [alone - 2 * (lines + 1), alone - (lines + 1)]
+    (only,) = (await reader.transaction("r")).values()
+    assert (only.state, [entry.seq for entry in only.entries]) == (None, list(range(alone, alone + 4)))
+
+
+async def test_what_is_due_is_found_in_order_of_when_it_was_until_it_is_no_longer_held(
+    world: World, ledger: Ledger, reader: Reader
+) -> None:
+    acme = await world.register(ledger, "scheme", "acme")
+    await world.load(ledger, "card-1", 10_000)
+    for name in ("first", "second", "gone", "nothing"):
+        amount = "0.00" if name == "nothing" else "1.00"
+        await ledger.submit(world.webhook(acme, "authorisation", authorisation(name, "card-1", amount)))
+        world.clock.now += SECOND
+    await ledger.submit(world.webhook(acme, "reversal", {"transaction_id": "gone"}))
+    more = {"transaction_id": "first", **euros("billing", "1.00")}
+    await ledger.submit(world.webhook(acme, "increment", more))
+    due = START + 7 * 86_400 * SECOND
+    assert await reader.due(due - 1) == []
+    assert await reader.due(due + SECOND) == [("acme", "second")]
+    assert await reader.due(due + 4 * SECOND) == [("acme", "second"), ("acme", "first")]
+
+
+async def test_settlements_and_what_was_posted_are_found_by_their_scheme(
+    world: World, ledger: Ledger, reader: Reader
+) -> None:
+    acme, bolt = [await world.register(ledger, "scheme", name) for name in ("acme", "bolt")]
+    posted: dict[str, list[int]] = {"acme": [], "bolt": []}
+    for party, card_id in ((acme, "card-1"), (bolt, "card-2"), (acme, "card-1")):
+        await world.load(ledger, card_id, 10_000)
+        forced: dict[str, Any] = {"card_id": card_id, "force_post": True, **euros("billing", "1.00")}
+        name = f"tx-{next(world.numbers)}"
+        answer = await ledger.submit(world.webhook(party, "presentment", presentment(name, "1.00", **forced)))
+        posted[party.name].append(answer.seq)
+    assert [entry.seq for entry in await reader.posted("acme", -1, 10)] == posted["acme"]
+    assert [entry.seq for entry in await reader.posted("acme", -1, 1)] == posted["acme"][:1]
+    assert [entry.seq for entry in await reader.posted("acme", posted["acme"][0], 10)] == posted["acme"][1:]
+    assert await reader.settlements("acme") == {}
+    settled: dict[str, int] = {}
+    for date in ("2026-11-23", "2026-11-24"):
+        since = max(settled.values(), default=-1)
+        settled[date] = (await ledger.submit(Settling(Settle("acme", date, START), since, since, {}))).seq
+    assert await reader.settlements("acme") == settled
+    assert await reader.settlements("bolt") == {}
 
 
 async def test_a_reader_sees_what_was_written_after_it_was_opened_and_can_not_write(

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from signed_ledger.errors import Busy, Invalid
-from signed_ledger.records import AccountId, AuthorisationKey
+from signed_ledger.ledger import Settling
+from signed_ledger.records import AccountId, AuthorisationKey, PostingKey
+from signed_ledger.rules import ChangeCard, Settle
 from signed_ledger.store import TABLES, Store, Table, Wanted, create_database, is_busy, open_database, writing
 from tests.support import assert_audits
 from tests.world import World, authorisation, opened, presentment
@@ -23,7 +25,9 @@ async def path(tmp_path: Path) -> Path:
         await world.load(ledger, "c1", 100_00)
         for number in range(20):
             await ledger.submit(world.webhook(visa, "authorisation", authorisation(f"t{number}", "c1", "1.00")))
-        await ledger.submit(world.webhook(visa, "presentment", presentment("t1", "1.00")))
+        await ledger.submit(world.webhook(visa, "presentment", presentment("t1", "1.00", presentment_id="p-1")))
+        await ledger.submit(Settling(Settle("visa", "2026-11-23", world.clock()), -1, -1, {}))
+        await ledger.submit(ChangeCard("block", "c1"))
     return world.path
 
 
@@ -55,14 +59,20 @@ async def test_every_table_is_strict_and_the_file_is_durable_and_its_owners_alon
     assert_audits(path)
 
 
-@pytest.mark.parametrize("query", ["_WEBHOOKS", "_AUTHORISATIONS", "_ACCOUNTS"])
+@pytest.mark.parametrize("query", ["_WEBHOOKS", "_AUTHORISATIONS", "_ACCOUNTS", "_CARDS", "_POSTINGS"])
 async def test_a_groups_reads_look_keys_up_and_scan_nothing(path: Path, query: str) -> None:
     with closing(open_database(path, busy_timeout_ms=0)) as connection:
         plan = connection.execute(f"EXPLAIN QUERY PLAN {getattr(writing, query)}", ('[["a", "b"]]',)).fetchall()
     steps = [row[3] for row in plan]
     assert [step for step in steps if step.startswith("SCAN")] == ["SCAN k VIRTUAL TABLE INDEX 1:"]
     searched = [step for step in steps if "USING PRIMARY KEY" in step]
-    history = {"_WEBHOOKS": "scheme=?", "_AUTHORISATIONS": "scheme=? AND seq=?", "_ACCOUNTS": "currency=? AND seq=?"}
+    history = {
+        "_WEBHOOKS": "scheme=?",
+        "_AUTHORISATIONS": "scheme=? AND seq=?",
+        "_ACCOUNTS": "currency=? AND seq=?",
+        "_CARDS": "card_id=? AND seq=?",
+        "_POSTINGS": "transaction_id=? AND scheme=? AND name=?",
+    }
     assert history[query] in searched[0]
     assert_audits(path)
 
@@ -74,11 +84,21 @@ async def test_only_the_newest_row_is_found(path: Path) -> None:
             [("visa", "never")],
             [AuthorisationKey("visa", "t1"), AuthorisationKey("other", "t1")],
             [AccountId("card:c1", "EUR"), AccountId("card:c1", "USD")],
+            ["c1", "c9"],
+            [PostingKey("visa", "t1", "presentment:p-1"), PostingKey("visa", "t1", "refund:p-1")],
+            [("visa", -1), ("other", -1)],
         )
     )
     await store.close()
     assert found.webhooks == {}
-    assert {key: row.state.status for key, row in found.authorisations.items()} == {("visa", "t1"): "CLEARED"}
+    assert {key: row.row[1] for key, row in found.authorisations.items()} == {("visa", "t1"): "CLEARED"}
+    assert {card_id: (row.scheme, row.blocked) for card_id, row in found.cards.items()} == {"c1": ("visa", 1)}
+    assert [key.name for key in found.postings] == ["presentment:p-1"]
+    settled, nothing = found.settlements["visa"], found.settlements["other"]
+    assert settled.newest is not None
+    assert [stored.seq < settled.newest.seq for stored in settled.posted] == [True]
+    assert settled.currencies == ["EUR"]
+    assert nothing == (None, [], [])
     assert {account: (row.posted, row.held) for account, row in found.accounts.items()} == {
         ("card:c1", "EUR"): (99_00, 19_00)
     }

@@ -45,7 +45,7 @@ def decision_document(answer: Answer, body: CardTransaction) -> dict[str, Any]:
         "decision": body.decision,
         "reason": body.reason,
         "response_code": RESPONSE_CODES[body.reason],
-        "flags": body.flags,
+        "flags": list(body.flags),
         "seq": answer.seq,
         "entry": answer.entry.decode(),
         "body": answer.body_bytes.decode(),

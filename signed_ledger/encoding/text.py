@@ -8,10 +8,10 @@ from typing import Any, Final
 import orjson
 
 from signed_ledger.errors import Invalid
+from signed_ledger.records.names import TIME_MAX
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  naive, and meaning UTC: isoformat then writes no offset
 _MICROSECOND: Final = timedelta(microseconds=1)
-_TIME_MAX: Final = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 SAFE_INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 16
 """More than any part nests; without a bound a hostile part would exhaust the stack of who reads it."""
@@ -51,7 +51,7 @@ def decode_time(text: object, field: str = "time") -> int:
 
 
 def check_time(time: int) -> int:
-    if type(time) is not int or not 0 <= time <= _TIME_MAX:
+    if type(time) is not int or not 0 <= time <= TIME_MAX:
         raise Invalid("time", "must be microseconds from 1970 to 9999")
     return time
 

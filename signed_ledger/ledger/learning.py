@@ -15,7 +15,7 @@ from signed_ledger.ledger.verified import (
     verified_posting,
     verified_settlement,
 )
-from signed_ledger.records import AccountId, AuthorisationKey
+from signed_ledger.records import AccountId, AuthorisationKey, Unsettled
 from signed_ledger.rules import Authorised, Book
 from signed_ledger.store import Found, FoundSettlements, StoredEntry, Wanted
 
@@ -69,6 +69,8 @@ class Learned:
         if found.newest is not None:
             self.settled_at[scheme] = found.newest.seq
             self.book.settled[scheme] = verified_settlement(scheme, found.newest, keyring).date
+        # An account of which nothing is said to have been posted is held against that too.
+        self.book.add_unsettled(scheme, dict.fromkeys(found.currencies, Unsettled()))
         for stored in found.posted:
             self.book.add_unsettled(scheme, verified_posted(scheme, stored, keyring))
 

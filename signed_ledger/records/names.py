@@ -16,6 +16,9 @@ CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 OWNER: Final = re.compile(r"issuer|(?:card|scheme|external):[A-Za-z0-9._-]{1,64}")
 
 CARD_OPS: Final = ("bind", "block", "unblock")
+TIME_MAX: Final = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z, in microseconds since 1970 UTC."""
+
 KEY_OPS: Final = ("add", "retire")
 SERVICE_ROLES: Final = ("entry", "checkpoint")
 PARTY_ROLES: Final = ("scheme", "operator", "auditor")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Fee, Money
-from signed_ledger.records.names import DATE, NAME, check_matches, check_natural
+from signed_ledger.records.names import DATE, NAME, TIME_MAX, check_matches, check_natural
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class Settlement:
     def __post_init__(self) -> None:
         check_matches(NAME, self.scheme, "scheme", "1 to 64 of A-Za-z0-9._-")
         check_date(self.date, "date")
-        check_natural(self.day_ends, "day_ends")
+        if type(self.day_ends) is not int or not 0 <= self.day_ends <= TIME_MAX:
+            raise Invalid("day_ends", "must be microseconds from 1970 to 9999")
         currencies = [each.currency for each in self.sums]
         if currencies != sorted(set(currencies)):
             raise Invalid("sums", "must be one for each currency, in order of its code")

@@ -1,12 +1,12 @@
 """The daily settlement: what a Scheme is owed leaves its account, and the interchange is rounded, once."""
 
-from signed_ledger.errors import IntegrityViolation, Invalid, StateConflict
+from signed_ledger.errors import IntegrityViolation, StateConflict
 from signed_ledger.money import Fee, Money
 from signed_ledger.records import AccountId, Body, SettledSum, Settlement, Unsettled
 from signed_ledger.rules.book import Book
 from signed_ledger.rules.commands import Settle, Slot
 from signed_ledger.rules.needs import scheme_accounts
-from signed_ledger.rules.posting import BeyondReach, with_batch
+from signed_ledger.rules.posting import with_batch
 
 
 def decide(book: Book, command: Settle, slot: Slot) -> list[Body]:
@@ -20,18 +20,15 @@ def decide(book: Book, command: Settle, slot: Slot) -> list[Body]:
     if command.date <= newest:
         raise StateConflict(f"{command.scheme} is settled up to {newest}; {command.date} is over.", field="date")
     unsettled = book.unsettled.get(command.scheme, {})
-    try:
-        for account in scheme_accounts(command.scheme):
-            _check_owed(book, account, unsettled.get(account.currency, Unsettled()))
-        settlement = Settlement(
-            scheme=command.scheme,
-            date=command.date,
-            day_ends=command.day_ends,
-            is_complete=slot.time >= command.day_ends,
-            sums=tuple(_settled(currency, unsettled[currency]) for currency in sorted(unsettled)),
-        )
-    except Invalid as error:
-        raise BeyondReach(f"This can not be settled: {error}.") from None
+    for account in scheme_accounts(command.scheme):
+        _check_owed(book, account, unsettled.get(account.currency, Unsettled()))
+    settlement = Settlement(
+        scheme=command.scheme,
+        date=command.date,
+        day_ends=command.day_ends,
+        is_complete=slot.time >= command.day_ends,
+        sums=tuple(_settled(currency, one) for currency, one in sorted(unsettled.items()) if one != Unsettled()),
+    )
     return with_batch(book, settlement, slot)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from signed_ledger.errors import Fault
 from signed_ledger.records import AccountId, AuthorisationKey, Parts, PostingKey
+from signed_ledger.records import scheme as scheme_account
 from signed_ledger.store.connection import Connection, connect, insert_rows
 from signed_ledger.tables import Row
 
@@ -62,10 +63,11 @@ class FoundCard(NamedTuple):
 
 
 class FoundSettlements(NamedTuple):
-    """A Scheme's newest settlement, and what it posted since the asker knew."""
+    """A Scheme's newest settlement, what it posted since the asker knew, and the currencies of its accounts."""
 
     newest: StoredEntry | None
     posted: list[StoredEntry]
+    currencies: list[str]
 
 
 class Found(NamedTuple):
@@ -158,7 +160,8 @@ def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
 def _settlements(connection: sqlite3.Connection, scheme: str, known: int) -> FoundSettlements:
     (newest,) = connection.execute("SELECT max(seq) FROM settlements WHERE scheme = ?", (scheme,)).fetchone()
     posted = read_posted(connection, scheme, known, None)
-    return FoundSettlements(None if newest is None else read_entry(connection, newest), posted)
+    currencies = [currency for (currency,) in connection.execute(_CURRENCIES, (scheme_account(scheme),))]
+    return FoundSettlements(None if newest is None else read_entry(connection, newest), posted, currencies)
 
 
 def read_posted(connection: sqlite3.Connection, scheme: str, known: int, rows_max: int | None) -> list[StoredEntry]:
@@ -270,6 +273,14 @@ CROSS JOIN postings AS n
     AND n.name = json_extract(k.value, '$[2]')
 LEFT JOIN entries AS e ON e.seq = n.seq
 LEFT JOIN parts AS p ON p.seq = n.seq
+"""
+_CURRENCIES: Final = """
+WITH RECURSIVE each(currency) AS (
+    SELECT min(currency) FROM account_states WHERE owner = ?1
+    UNION ALL
+    SELECT (SELECT min(currency) FROM account_states WHERE owner = ?1 AND currency > each.currency)
+    FROM each WHERE each.currency IS NOT NULL)
+SELECT currency FROM each WHERE currency IS NOT NULL
 """
 _POSTED: Final = (
     "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "
