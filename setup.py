@@ -23,6 +23,7 @@ RUNTIME = [
     "PyNaCl>=1.5,<2",
     "structlog>=24.4,<27",
     "tqdm>=4.67,<5",
+    "tzdata>=2025.2",
     "uvloop>=0.21,<0.24; sys_platform != 'win32'",
 ]
 PARQUET = [

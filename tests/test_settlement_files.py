@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from signed_ledger.signing import kid_of, write_private_key
+from signed_ledger.signing import encode_public_pem, kid_of, write_private_key
 from tests.callers import Load, presentment, send
 from tests.callers import authorisation as authorisation_body
 from tests.processes import PROJECT, Installation, installed
@@ -83,6 +83,25 @@ def test_the_note_proves_the_json_and_the_json_the_csv(past: Past, tmp_path: Pat
     assert f"\nbody sha256:{digest} {len(found['.json'])}\n" in f"{text}\n"
     digest = base64.b64encode(hashlib.sha256(found[".csv"]).digest()).decode()
     assert json.loads(found[".json"])["csv"] == f"sha256:{digest} {len(found['.csv'])}"
+
+
+def check_as_documented(folder: Path) -> subprocess.CompletedProcess[str]:
+    text = (PROJECT / "docs" / "operations.md").read_text()
+    script = text.partition("<!-- check:begin -->")[2].partition("```sh\n")[2].partition("```")[0]
+    script = script.replace("2026-11-23", str(today()))
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("suffix", [None, *SUFFIXES])
+def test_they_are_checked_as_the_document_says(past: Past, tmp_path: Path, suffix: str | None) -> None:
+    settle(past, tmp_path)
+    (tmp_path / "entry.pem").write_bytes(encode_public_pem(past.world.entry.public_key))
+    if suffix is not None:
+        file = next(tmp_path.glob(f"acme-*{suffix}"))
+        file.write_bytes(file.read_bytes().replace(b"20", b"21", 1))
+    done = check_as_documented(tmp_path)
+    assert (done.returncode == 0) is (suffix is None), done.stderr
+    assert ("Signature Verified Successfully" in done.stdout) is (suffix is None)
 
 
 def test_the_csv_has_a_row_for_each_currency(past: Past, tmp_path: Path) -> None:
