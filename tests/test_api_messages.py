@@ -106,7 +106,6 @@ async def test_a_transaction_shows_its_totals_and_every_message_about_it(site: S
         "authorised": "40.00",
         "incremented": "5.00",
         "reversed": "1.00",
-        "expired": "0.00",
         "cleared": "50.00",
         "refunded": "2.00",
         "clearings": 2,
