@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tests.api_support import Caller, Site, serving
-from tests.world import authorisation, presentment
+from tests.world import authorisation, euros, presentment
 
 GOOD = authorisation("tx-1", "card-1", "1.00")
 CLEARING = presentment("tx-1", "1.00")
+BILLED, SETTLED = euros("billing", "1.00"), euros("settlement", "1.00")
 REQUIRED = list(GOOD)
 AMOUNTS = ["billing_amount", "transaction_amount"]
 
@@ -198,7 +199,12 @@ async def test_a_body_that_two_readers_could_read_differently_is_malformed(
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        pytest.param({"final": False}, "final", id="a partial clearing"),
+        pytest.param({"force_post": "true"}, "force_post", id="forced as text"),
+        pytest.param({"interchange_amount": 0.01}, "interchange_amount", id="an interchange as a number"),
+        pytest.param({"interchange_amount": "0.000000001"}, "interchange_amount", id="an interchange of 9 decimals"),
+        pytest.param({"iso8583": {"2": "4111"}}, "iso8583.2", id="a data element that is not taken"),
+        pytest.param({"iso8583": {"50": "840"}}, "iso8583.50", id="another currency's number"),
+        pytest.param({"refund_id": "r-1"}, "refund_id", id="a refund's field"),
         pytest.param({"final": 1}, "final", id="final as a number"),
         pytest.param({"final": None}, "final", id="final as null"),
         pytest.param({"presentment_id": ""}, "presentment_id", id="an empty presentment_id"),
@@ -213,6 +219,41 @@ async def test_a_presentments_own_fields_are_checked(
     site: Site, acme: Caller, more: dict[str, Any], field: str
 ) -> None:
     assert await _field(site, acme, {**CLEARING, **more}, "/presentment") == field
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        pytest.param("/increment", {}, "transaction_id", id="an increment of nothing"),
+        pytest.param("/increment", {"transaction_id": "tx-1"}, "billing_amount", id="an increment by nothing"),
+        pytest.param("/increment", {**CLEARING}, "billing_amount", id="a presentment sent as an increment"),
+        pytest.param("/reversal", {}, "transaction_id", id="a reversal of nothing"),
+        pytest.param("/reversal", {"transaction_id": "tx-1", "final": True}, "final", id="a last reversal"),
+        pytest.param(
+            "/reversal", {"transaction_id": "tx-1", "billing_amount": "1"}, "billing_currency", id="half an amount"
+        ),
+        pytest.param("/refund", {**CLEARING}, "billing_amount", id="a refund of nothing"),
+        pytest.param("/refund", {**BILLED, **SETTLED}, "refund_id", id="a refund of none, without an id"),
+        pytest.param("/refund", {**BILLED, **SETTLED, "refund_id": "r-1"}, "card_id", id="a refund without a card"),
+        pytest.param("/refund", {**BILLED, **SETTLED, "force_post": True}, "force_post", id="a refund that is forced"),
+        pytest.param(
+            "/presentment", {**CLEARING, "force_post": True}, "card_id", id="a forced presentment without a card"
+        ),
+        pytest.param(
+            "/presentment",
+            {**CLEARING, "force_post": True, "card_id": "card-1"},
+            "billing_amount",
+            id="a forced presentment of nothing",
+        ),
+        pytest.param(
+            "/authorisation", {**GOOD, "authorisation_kind": "x"}, "authorisation_kind", id="a kind that is none"
+        ),
+    ],
+)
+async def test_each_messages_own_fields_are_checked(
+    site: Site, acme: Caller, path: str, body: dict[str, Any], field: str
+) -> None:
+    assert await _field(site, acme, body, path) == field
 
 
 async def test_all_of_a_presentments_fields_are_taken(site: Site, acme: Caller) -> None:

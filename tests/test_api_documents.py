@@ -14,7 +14,8 @@ from signed_ledger.api.answers import STATUS_BY_DECISION, STATUS_BY_DECLINE
 from signed_ledger.api.openapi import all_refusals
 from signed_ledger.errors import KeyChangeRefused, Refusal
 from signed_ledger.money import MINOR_DIGITS
-from signed_ledger.records import MESSAGES
+from signed_ledger.records import MESSAGES, RESPONSE_CODES
+from signed_ledger.records.messages import MONEY
 from tests.api_support import Site, document, serving, validator
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -94,6 +95,25 @@ def test_every_refusal_but_the_operators_own_is_in_the_document_and_no_other() -
 def test_every_decision_has_a_status() -> None:
     assert set(STATUS_BY_DECISION) == {message.approving for message in MESSAGES.values()}
     assert set(STATUS_BY_DECLINE) == {reason for message in MESSAGES.values() for reason in message.declined_for}
+    assert set(RESPONSE_CODES) == {"ok", *STATUS_BY_DECLINE}
+
+
+def test_every_message_that_a_scheme_sends_has_its_path_its_fields_and_its_refusals() -> None:
+    paths, schemas = document()["paths"], document()["components"]["schemas"]
+    for name, message in MESSAGES.items():
+        assert (f"/{name}" in paths) is message.is_sent
+        if message.is_sent:
+            fields = schemas[f"{name.capitalize()}Request"]
+            wired = {wire for field in message.required for wire in _wired(field)}
+            assert set(fields["required"]) == wired
+            assert set(fields["properties"]) == wired | {wire for field in message.optional for wire in _wired(field)}
+            assert {refusal.code for refusal in message.refused_for} <= set(str(paths[f"/{name}"]).split("'"))
+
+
+def _wired(field: str) -> tuple[str, ...]:
+    if field in MONEY:
+        return (f"{field}_amount", f"{field}_currency")
+    return ("interchange_amount",) if field == "interchange" else (field,)
 
 
 def test_the_api_document_has_every_code_with_its_status_and_retryability() -> None:

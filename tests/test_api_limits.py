@@ -186,7 +186,18 @@ async def test_another_method_is_405_and_told_which_are_taken(site: Site, method
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nowhere", "/authorisations", "/increment", "/reversal", "/receipts/1", "/docs/", "/accounts", "/%00"],
+    [
+        "/",
+        "/nowhere",
+        "/authorisations",
+        "/expiry",
+        "/settlement",
+        "/card",
+        "/receipts/1",
+        "/docs/",
+        "/accounts",
+        "/%00",
+    ],
 )
 async def test_another_path_is_404(site: Site, path: str) -> None:
     assert (await site.send("GET", path)).facts == (404, "not_found", None)

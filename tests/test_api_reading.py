@@ -203,7 +203,7 @@ async def test_an_id_that_two_schemes_use_needs_the_schemes_name(desk: Desk) -> 
 async def test_a_load_and_a_schemes_transaction_of_one_id_are_told_apart(desk: Desk) -> None:
     await desk.site.post(desk.bolt, "/authorisation", authorisation("load-1", "card-1", "1.00"))
     assert await desk.refused("/transactions/load-1") == (400, "malformed", "scheme")
-    assert (await desk.get("/transactions/load-1?scheme=bolt"))["status"] == "PENDING"
+    assert (await desk.get("/transactions/load-1?scheme=bolt"))["status"] == "DECLINED"
     assert (await desk.get("/transactions/load-1?scheme="))["status"] == "POSTED"
 
 

@@ -11,7 +11,7 @@ import pytest
 from signed_ledger.encoding import decode_body, decode_entry
 from signed_ledger.sealing import open_entry, open_part
 from tests.api_support import Caller, Site, serving
-from tests.world import ORIGIN, authorisation, presentment
+from tests.world import ORIGIN, authorisation, euros, presentment
 
 
 @pytest.fixture
@@ -144,9 +144,20 @@ async def test_a_webhook_id_on_the_other_path_is_409(site: Site, acme: Caller) -
 async def test_webhook_ids_and_transaction_ids_are_their_schemes_own(site: Site, acme: Caller) -> None:
     bolt = await site.caller("scheme", "bolt")
     first = await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"), "evt-1")
-    other = await site.post(bolt, "/authorisation", authorisation("tx-1", "card-1", "2.00"), "evt-1")
+    await site.load("card-2", 10_000)
+    other = await site.post(bolt, "/authorisation", authorisation("tx-1", "card-2", "2.00"), "evt-1")
     assert (first.status, other.status) == (201, 201)
     assert first.json["seq"] != other.json["seq"]
+
+
+async def test_a_card_is_its_schemes_own_and_another_is_told_that_it_is_not_there(site: Site, acme: Caller) -> None:
+    bolt = await site.caller("scheme", "bolt")
+    await site.post(acme, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    told = await site.post(bolt, "/authorisation", authorisation("tx-1", "card-1", "1.00"))
+    assert (told.status, told.json["reason"], told.json["response_code"]) == (404, "card_not_found", "14")
+    back = {**euros("billing", "1.00"), **euros("settlement", "1.00"), "card_id": "card-1", "refund_id": "r-1"}
+    assert (await site.post(bolt, "/refund", back)).facts == (404, "card_not_found", "card_id")
+    assert (await site.post(acme, "/refund", back)).status == 200
 
 
 # --- state ---------------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def seqs(sample: Sample) -> dict[str, int]:
     """Seqs of card c1's history: an approval, its presentment and line, the open holds after them."""
     names = {name.replace("-", "_"): seq for name, seq in sample.seqs.items()}
     line = names["approved_presented"] + 1
-    return {**names, "line": line, "next": line + 1, "second_line": names["second_load"] + 2}
+    return {**names, "line": line, "next": line + 1, "last_before": names["rotation"] - 1}
 
 
 @pytest.fixture
@@ -167,10 +167,10 @@ def test_an_opening_balance_that_was_not_signed_is_not_told(intact: Copy, seqs: 
 
 
 def test_a_time_that_was_moved_does_not_move_an_edge(intact: Copy, seqs: dict[str, int]) -> None:
-    """The second half of the sample is a minute later; halving comes to the second entry of c2's load early."""
+    """The second half of the sample is a minute later; halving always comes to the entry before the edge."""
     edge = AtTime(START + 60 * SECOND)
     assert stated(intact.path, edge)["opening"]["posted"] == "100.00"
-    moved = note_of("second_line", lambda note: note.replace(b"T10:00:00.000000Z", b"T10:01:00.000000Z"))
+    moved = note_of("last_before", lambda note: note.replace(b"T10:00:00.000000Z", b"T10:01:00.000000Z"))
     do(intact.path, moved, seqs)
     for start, end in ((edge, None), (None, edge)):
         with pytest.raises(IntegrityViolation, match="does not verify"):
