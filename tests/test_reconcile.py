@@ -21,7 +21,7 @@ from signed_ledger.daily.reconciling import Difference, Name, differences
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Fee, Money
 from tests.processes import Installation
-from tests.settlements import Past, desk_on, edit
+from tests.settlements import Life, Past, desk_on, edit
 from tests.world import opened
 
 HEADER = "type,transaction_id,posting_id,settlement_amount,settlement_currency,interchange_amount"
@@ -275,6 +275,10 @@ async def _settle_two_days(past: Past) -> None:
         await life.present("t", "10.00", billing_amount="10.00", billing_currency="EUR", final=False)
         await life.present("t", "29.00", billing_amount="29.00", billing_currency="EUR", interchange_amount="0.1239")
         await life.refund("back", "5.00")
+        await past.world.load(ledger, "c2", 10_00)
+        await Life(past.world, ledger, await past.world.register(ledger, "scheme", "other")).force(
+            "theirs", "3.00", card_id="c2"
+        )
         await settle(desk, "acme", date(2026, 11, 1), ZoneInfo("UTC"))
         await life.force("u", "7.00", presentment_id="p1")
         await settle(desk, "acme", date(2026, 11, 2), ZoneInfo("UTC"))
@@ -372,6 +376,7 @@ async def _begin(past: Past) -> None:
         pytest.param("DELETE FROM transactions WHERE transaction_id = 'back'", id="one not told"),
         pytest.param("UPDATE transactions SET type = 'refund' WHERE transaction_id = 't'", id="one told twice"),
         pytest.param(f"UPDATE parts SET evidence = NULL WHERE seq = {REFUND}", id="no evidence"),
+        pytest.param("UPDATE transactions SET scheme = 'acme' WHERE scheme = 'other'", id="another Scheme's"),
         pytest.param("UPDATE settlements SET seq = 9 WHERE date = '2026-11-01'", id="another settlement"),
     ],
 )

@@ -321,6 +321,17 @@ async def test_a_first_result_that_was_tampered_with_is_not_told(world: World, s
             await settle(desk, "acme", MONDAY + timedelta(days=1), UTC)
 
 
+async def test_a_last_settlement_under_an_earlier_date_ends_in_a_refusal(world: World) -> None:
+    async with opened(world) as ledger:
+        await begin(world, ledger)
+        await settled(world, ledger, MONDAY)
+        edit(world.path, "UPDATE settlements SET date = '2026-11-01'")
+        before = head(world)
+        with pytest.raises(StateConflict, match="is over"):
+            await settled(world, ledger, MONDAY)
+        assert head(world) == before
+
+
 @pytest.mark.parametrize("reached", [False, True], ids=["before the disk had it", "after the disk had it"])
 async def test_a_commit_that_fails_leaves_all_or_nothing(world: World, reached: bool) -> None:
     async with opened(world) as ledger:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from signed_ledger.daily import Settled, write_settlement_files
+from signed_ledger.encoding import decode_body
+from signed_ledger.records import Settlement
 from signed_ledger.signing import encode_public_pem, kid_of, write_private_key
 from tests.callers import Load, presentment, send
 from tests.callers import authorisation as authorisation_body
@@ -83,6 +87,7 @@ def test_the_note_proves_the_json_and_the_json_the_csv(past: Past, tmp_path: Pat
     assert f"\nbody sha256:{digest} {len(found['.json'])}\n" in f"{text}\n"
     digest = base64.b64encode(hashlib.sha256(found[".csv"]).digest()).decode()
     assert json.loads(found[".json"])["csv"] == f"sha256:{digest} {len(found['.csv'])}"
+    past.assert_audits()
 
 
 def check_as_documented(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -102,6 +107,7 @@ def test_they_are_checked_as_the_document_says(past: Past, tmp_path: Path, suffi
     done = check_as_documented(tmp_path)
     assert (done.returncode == 0) is (suffix is None), done.stderr
     assert ("Signature Verified Successfully" in done.stdout) is (suffix is None)
+    past.assert_audits()
 
 
 def test_the_csv_has_a_row_for_each_currency(past: Past, tmp_path: Path) -> None:
@@ -112,6 +118,7 @@ def test_the_csv_has_a_row_for_each_currency(past: Past, tmp_path: Path) -> None
     assert euro == f"acme,{today()},EUR,39.00,0.00,-0.12,38.88,1,{seqs[0]},false,2.12,0.12390000"
     assert dollar.startswith(f"acme,{today()},USD,20.00,0.00,0.00,20.00,1,{seqs[1]},false,-20.00,0.0")
     assert end == ""
+    past.assert_audits()
 
 
 def test_again_it_says_so_and_what_is_missing_is_written_again(past: Past, tmp_path: Path) -> None:
@@ -137,6 +144,20 @@ async def _rotate(past: Past) -> None:
     async with opened(past.world) as ledger:
         new = await past.world.rotate_entry_key(ledger)
     write_private_key(past.keys / "entry" / f"{kid_of(new.public_key)}.pem", new._secret[:32], None)
+
+
+def test_many_who_write_them_at_once_write_the_same(past: Past, tmp_path: Path) -> None:
+    told = settle(past, tmp_path / "first")
+    note, body = past.rows(NOTE_AND_BODY, told["seq"])[0]
+    settlement = decode_body(body).body
+    assert isinstance(settlement, Settlement)
+    settled = Settled(told["seq"], settlement, note, body, is_first=False)
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(10):
+            out = tmp_path / f"out-{number}"
+            assert len({*map(tuple, pool.map(lambda out: write_settlement_files(settled, out), [out] * 8))}) == 1
+            assert files_in(out) == files_in(tmp_path / "first")
+    past.assert_audits()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
