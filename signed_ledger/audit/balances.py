@@ -67,10 +67,12 @@ class Balances:
         self._sums = Doubts()  # what is to be settled, by Scheme
         self._terms = Doubts()  # one, by ""
 
-    def lose(self) -> None:
-        """An entry could not be read: it may have changed anything."""
-        for doubts in (self._accounts, self._cards, self._sums, self._terms):
+    def lose(self, kind: str | None) -> None:
+        """An entry can not be believed: it may have changed anything; the terms only if it may be of that kind."""
+        for doubts in (self._accounts, self._cards, self._sums):
             doubts.lose()
+        if kind in (None, Terms.KIND):
+            self._terms.lose()
 
     def lose_body(self, kind: str) -> None:
         """A signed entry of this kind has no body that can be read; what it did to an account its state may tell."""

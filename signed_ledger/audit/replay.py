@@ -49,9 +49,9 @@ class Replay:
     def take(self, opened: Opened) -> list[tuple[str, Row]] | None:
         """Give the derived rows that the entry makes; `None` where that can not be told for sure."""
         if opened.follows_gap:
-            self._lose()
+            self._lose(None)
         if opened.entry is None or not opened.is_signed:
-            self._lose()
+            self._lose(None if opened.entry is None else opened.entry.kind)
             return None
         if opened.body is None:
             self._skip(opened)
@@ -63,8 +63,8 @@ class Replay:
     def end(self) -> None:
         self.batches.end()
 
-    def _lose(self) -> None:
-        self.balances.lose()
+    def _lose(self, kind: str | None) -> None:
+        self.balances.lose(kind)
         self.batches.lose()
 
     def _skip(self, opened: Opened) -> None:

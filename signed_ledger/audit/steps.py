@@ -33,7 +33,7 @@ TITLES: Final = {
     Step.AGREEMENT: "each body says what the request says, and is of the Scheme that signed it",
     Step.BATCHES: "batches are whole, as the rules post them, and sum to zero in each currency",
     Step.TRANSACTIONS: "what is about a transaction builds on the entry it began with, and on how it stands",
-    Step.EVENTS: "no webhook, authorisation, presentment or settlement is there twice",
+    Step.EVENTS: "no webhook and no authorisation is there twice",
     Step.DECISIONS: "decisions and balances are what the rules give; derived tables say the same",
 }
 
