@@ -131,9 +131,8 @@ def format_minor(minor: int, currency: str) -> str:
     digits = MINOR_DIGITS[currency]
     if digits == 0:
         return str(minor)
-    sign = "-" if minor < 0 else ""
-    whole, rest = divmod(abs(minor), 10**digits)
-    return f"{sign}{whole}.{rest:0{digits}d}"
+    text = str(minor).zfill(digits + 1 + (minor < 0))
+    return f"{text[:-digits]}.{text[-digits:]}"
 
 
 def parse_minor(text: object, currency: object, field: str = "amount") -> int:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -18,7 +19,7 @@ DEPTH_MAX: Final = 16
 
 
 def encode_base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 def decode_base64(text: object, field: str, size: int | None = None) -> bytes:
@@ -32,6 +33,7 @@ def decode_base64(text: object, field: str, size: int | None = None) -> bytes:
     return data
 
 
+@lru_cache(maxsize=256)
 def encode_time(time: int) -> str:
     """Write microseconds since 1970 UTC as RFC 3339 with exactly six decimals: `2026-11-23T10:00:00.000000Z`."""
     return (_EPOCH + timedelta(microseconds=time)).isoformat(timespec="microseconds") + "Z"

@@ -1,7 +1,7 @@
 """What an entry says: one class for each kind of entry, and for each type of transaction."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
@@ -170,7 +170,7 @@ class CardTransaction:
             check_matches(WEBHOOK_ID, self.webhook_id, "webhook_id", "1 to 128 of A-Za-z0-9_-")
         if not message.admits(self.decision, self.reason):
             raise Invalid("decision", f"{self.decision} {self.reason} is not one of a {message.type}")
-        for name in (*message.required, "card_id", "billing"):
+        for name in _RECORDED[message.type]:
             if getattr(self.request, name) is None:
                 raise Invalid(f"{name}_amount" if name in MONEY else name, "is missing")
         if "final" in message.optional and self.request.final is None:
@@ -180,7 +180,7 @@ class CardTransaction:
         if self.builds_on is not None:
             check_natural(self.builds_on.seq, "builds_on")
             check_size(self.builds_on.leaf, 32, "builds_on")
-        if list(self.flags) != [flag for flag in FLAGS if flag in self.flags]:
+        if self.flags and list(self.flags) != [flag for flag in FLAGS if flag in self.flags]:
             raise Invalid("flags", f"must be of {', '.join(FLAGS)}, in this order, each once")
 
     @property
@@ -222,6 +222,10 @@ class CardTransaction:
     def posting_key(self) -> PostingKey | None:
         """Its own name among the postings of its transaction, where the Scheme gave it one."""
         return posting_key_of(self.scheme, self.request)
+
+
+_RECORDED: Final = {name: (*message.required, "card_id", "billing") for name, message in MESSAGES.items()}
+"""What the record of each message has, given or filled in."""
 
 
 def posting_key_of(scheme: str, request: Request) -> PostingKey | None:

@@ -5,6 +5,7 @@ and does not refuse is held by tests against Wycheproof's vectors and constructe
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Final, Protocol
 
 from nacl import bindings
@@ -82,6 +83,7 @@ def kid_of(public_key: bytes) -> str:
     return hashlib.sha256(_SPKI_PREFIX + public_key).hexdigest()
 
 
+@lru_cache(maxsize=64)
 def note_key_id(name: str, public_key: bytes) -> bytes:
     """The 4-byte key id of a signed note's signature line (C2SP signed-note, algorithm 0x01)."""
     return hashlib.sha256(name.encode() + b"\n\x01" + public_key).digest()[:4]
