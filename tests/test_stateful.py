@@ -111,7 +111,7 @@ class Say:
 KINDS_SAID: Final = (
     *("authorise", "authorise", "authorise", "authorise", "increment", "increment", "reverse", "reverse"),
     *("present", "present", "present", "present", "force", "refund", "refund", "refund of none", "expire"),
-    *("load", "block", "unblock", "bind", "again", "unknown"),
+    *("load", "load", "block", "unblock", "unblock", "bind", "again", "unknown"),
 )
 amounts = st.integers(0, 90)
 says = st.builds(
@@ -121,7 +121,7 @@ says = st.builds(
     scheme=st.integers(0, 1),
     card=st.sampled_from(CARDS),
     currency=st.sampled_from(CURRENCIES),
-    amount=st.none() | amounts,
+    amount=amounts | amounts | st.none(),
     settled=amounts,
     settled_in=st.sampled_from(CURRENCIES),
     last=st.none() | st.booleans(),
@@ -129,6 +129,8 @@ says = st.builds(
     interchange=st.none() | st.sampled_from(["0", "0.0123", "1.5"]),
     mode=st.integers(0, 17),
 )
+HOUSE: Final = ("restart", "restart", "terms", "own terms", "entry key", "visa", "mastercard")
+many = st.lists(says, min_size=6, max_size=14)
 writers = st.integers(0, 1)
 LIMITS: Final[list[dict[str, int]]] = [{"group_commands_max": 4}, {"group_commands_max": 1}]
 """The second writer takes one message at a time, so what begins a transaction may come together with what follows."""
@@ -172,9 +174,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- messages ------------------------------------------------------------------------------------------------
 
-    @rule(drawn=st.lists(says, min_size=3, max_size=12), writer=writers)
-    def send(self, drawn: list[Say], writer: int) -> None:
-        """Hand them over at once, and decide them in their order."""
+    @rule(drawn=many, days=st.sampled_from([0, 0, 0, 1, 6]), writer=writers)
+    def send(self, drawn: list[Say], days: int, writer: int) -> None:
+        """Hand them over at once, some days after what was before, and decide them in their order."""
+        self.world.clock.now += days * DAY
         self._tick()
         submissions: list[Submission] = []
         expected: list[str] = []
@@ -190,10 +193,10 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [_told(outcome) for outcome in outcomes] == expected
         self._note(submissions, outcomes)
 
-    @rule(drawn=st.lists(says, min_size=3, max_size=12), writer=writers)
-    def send_more(self, drawn: list[Say], writer: int) -> None:
+    @rule(drawn=many, days=st.sampled_from([0, 0, 0, 1, 6]), writer=writers)
+    def send_more(self, drawn: list[Say], days: int, writer: int) -> None:
         """Twice as often as anything else."""
-        self.send(drawn, writer)
+        self.send(drawn, days, writer)
 
     @rule(say=says)
     def send_to_both_writers_at_once(self, say: Say) -> None:
@@ -227,11 +230,16 @@ class LedgerMachine(RuleBasedStateMachine):
         """The transaction that it is about, mostly an open one; now and then one that is not there, or another's."""
         lives = self.model.lives
         if say.kind in ("unknown", "force") or not lives:
-            return SCHEMES[say.scheme], f"f{say.about % 12}"
+            return self._scheme(say), f"f{say.about % 12}"
         pending = sorted(key for key, life in lives.items() if life.status == "PENDING")
         keys = pending if pending and say.mode % 3 else sorted(lives)
         scheme, name = keys[say.about % len(keys)]
         return (SCHEMES[say.scheme], name) if say.mode == 0 else (scheme, name)
+
+    def _scheme(self, say: Say) -> str:
+        """Mostly the card's own."""
+        known = self.model.cards.get(say.card)
+        return SCHEMES[say.scheme] if say.mode == 0 or known is None or known.scheme is None else known.scheme
 
     def _say(self, say: Say) -> tuple[Submission, str]:
         model = self.model
@@ -258,7 +266,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _authorise(self, say: Say, key: tuple[str, str]) -> tuple[Submission, str]:
         if say.kind == "authorise":
             self.begun += 1
-            key = (SCHEMES[say.scheme], f"t{self.begun}")
+            key = (self._scheme(say), f"t{self.begun}")
         amount = 0 if say.amount is None else say.amount
         kind, category = KINDS[say.mode % 6], CATEGORIES[say.mode // 6]
         foreign = "USD" if say.settled % 4 == 0 else say.currency
@@ -289,8 +297,9 @@ class LedgerMachine(RuleBasedStateMachine):
             body["final"] = say.last
         if say.kind == "refund of none":
             body |= {"card_id": say.card, **self._billed(say, ("", ""), said.bill)}
-            outcome = self.model.refund_of_none(key[0], say.card, say.currency, said)
-            return self._webhook((key[0], ""), kind, body), outcome
+            scheme = self._scheme(say)
+            outcome = self.model.refund_of_none(scheme, say.card, say.currency, said)
+            return self._webhook((scheme, ""), kind, body), outcome
         body |= self._billed(say, key, said.bill)
         if say.kind == "refund":
             return self._webhook(key, kind, body), self.model.refund(key, said)
@@ -389,7 +398,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- the house -------------------------------------------------------------------------------------------------
 
-    @rule(what=st.sampled_from(["restart", "terms", "own terms", "entry key", "visa", "mastercard"]), writer=writers)
+    @rule(what=st.sampled_from(HOUSE), writer=writers)
     def keep_house(self, what: str, writer: int) -> None:
         """Restart the writer, or change the terms or a key."""
         self._tick()
@@ -475,7 +484,7 @@ def _expected(life: Life) -> tuple[object, ...]:
     return (life.status, life.hold, life.card, life.currency, life.until, *amounts, life.clearings, life.had_last)
 
 
-LIVES = int(os.environ.get("STATEFUL_LIVES", "25"))
+LIVES = int(os.environ.get("STATEFUL_LIVES", "60"))
 STEPS = int(os.environ.get("STATEFUL_STEPS", "20"))
 
 TestLedger = LedgerMachine.TestCase
