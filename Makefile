@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger fix bench lock wheel \
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger soak fix bench lock wheel \
 	clean install python
 
 VENV := .venv
@@ -41,6 +41,10 @@ bench: $(INSTALLED) ## measure the server beside a bare echo, and print a table
 # A selection (ARGS) is not measured: the coverage of a part misleads.
 test: $(INSTALLED) hledger ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
+
+# The same tests as in CI, for longer: a thousand lives of sixty steps, and every byte and value changed in every way.
+soak: $(INSTALLED) ## random lives and the byte-by-byte audit, for an hour and more
+	@STATEFUL_LIVES=1000 STATEFUL_STEPS=60 AUDIT_SOAK=1 $(PY) -m pytest -n $(JOBS) tests/test_stateful.py tests/test_audit_bytes.py
 
 hledger: ## bring hledger, which judges exported books in the tests, where it is not there
 	@.ci/hledger

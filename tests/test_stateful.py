@@ -4,8 +4,7 @@ Two Schemes, two currencies, two writers on one file as two processes would have
 once, again, doubled, at both writers; the clock goes on by days and back; keys and terms change, writers restart, days
 are settled. The model is tests/life_model.py.
 
-The default run takes about as long as CI can bear. A soak: `STATEFUL_LIVES=1000 STATEFUL_STEPS=60 make test
-ARGS=tests/test_stateful.py`; every further life is another one.
+The default run takes about as long as CI can bear; `make soak` lives a thousand lives, each another one.
 """
 
 import asyncio
