@@ -364,12 +364,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(scheme=st.sampled_from(SCHEMES), writer=writers, known=st.integers(0, 6))
     def settle(self, scheme: str, writer: int, known: int) -> None:
-        """The asker knows some of what was posted, the writer adds the rest; a second time it is refused."""
+        """The asker knows some of what was posted, the writer adds the rest; again, or upon old news, it is refused."""
         self._tick()
         self.day += timedelta(days=1)
         settling = self.run(self._settling(scheme, known))
-        first, second = self.run(_all(self.ledgers[writer], [settling, settling]))
-        assert _told(second) == "StateConflict"
+        self.day += timedelta(days=1)
+        stale = settling._replace(command=settling.command._replace(date=self.day.isoformat()))
+        first, *others = self.run(_all(self.ledgers[writer], [settling, settling, stale]))
+        assert [_told(other) for other in others] == ["StateConflict"] * 2
         assert isinstance(first, Answer)
         assert isinstance(first.body, Settlement)
         told = {each.currency: _minor(each) for each in first.body.sums}
