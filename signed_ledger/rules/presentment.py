@@ -34,9 +34,9 @@ def decide(book: Book, command: Asked, slot: Slot) -> list[Body]:
     """Give the presentment, its batch, and the accounts it opens.
 
     Raises, in this order: `AuthorisationNotFound` (unless it is forced); `Malformed` naming the field that does not
-    match the authorisation, or that a forced one lacks; `CardNotFound` for a forced one; `StateConflict` naming the state
-    that admits no presentment, or the entry that posted this very one before; `Malformed` where the hold does not say what
-    to bill.
+    match the authorisation, or that a forced one lacks; `CardNotFound` for a forced one; `StateConflict` naming the
+    state that admits no presentment, or the entry that posted this very one before; `Malformed` where the hold does not
+    say what to bill.
     """
     if command.request.force_post and command.key not in book.authorisations:
         return with_batch(book, _forced(book, command), slot)
