@@ -1,11 +1,18 @@
-"""Fixtures that several audit tests share: a ledger with every kind of entry, and a copy to tamper with."""
+"""Fixtures that several audit tests share: a ledger with every kind of entry, and a copy to tamper with.
+
+Tests log what goes wrong, as a service does by default; a line for each of their thousands of entries takes its time.
+"""
 
 import asyncio
+import logging
 
 import pytest
+import structlog
 
 from tests.support import Sample, make_sample
 from tests.tampering import Copy
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 
 @pytest.fixture(scope="module")
