@@ -16,11 +16,6 @@ from tests.support import Sample
 from tests.tampering import SOAK, Copy, found
 
 
-@pytest.fixture(scope="module")
-def copy(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
-
-
 def positions_of(path: Path) -> list[Position]:
     file = LedgerFile(path, Tally())
     try:

@@ -14,8 +14,8 @@ from signed_ledger.ledger import Ledger, Settling
 from signed_ledger.money import Money
 from signed_ledger.records import Settlement
 from signed_ledger.rules import Settle
-from tests.settlements import Life, begin, desk_on, edit, fail_the_disk, opened_desk, rows
-from tests.support import assert_audits
+from tests.settlements import Life, begin, desk_on, opened_desk
+from tests.support import assert_audits, edit, fail_the_disk, rows
 from tests.world import START, World, opened
 
 UTC = ZoneInfo("UTC")
