@@ -13,9 +13,7 @@ from signed_ledger.signing import kid_of, write_private_key
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 from tests.processes import Installation
-from tests.world import Party, World, authorisation, opened, presentment
-
-DAY = 86_400_000_000
+from tests.world import DAY, Party, World, authorisation, opened, presentment
 
 
 @asynccontextmanager

@@ -13,9 +13,8 @@ from signed_ledger.money import Money
 from signed_ledger.records import FeeRate, Request, Scope, Terms, Tolerance, Window
 from signed_ledger.rules import Asked, ChangeCard, Settle
 from signed_ledger.tables import TABLES
-from tests.world import ORIGIN, Party, World, authorisation, euros, opened, presentment
+from tests.world import DAY, ORIGIN, Party, World, authorisation, euros, opened, presentment
 
-DAY = 86_400_000_000
 SAMPLE_TERMS = Terms(
     7,
     (Window(Scope(kinds=("pre_authorisation",)), 1),),

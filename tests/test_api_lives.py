@@ -8,8 +8,7 @@ import pytest
 from signed_ledger.records import Request
 from signed_ledger.rules import Asked, ChangeCard
 from tests.api_support import Caller, Site, Told
-from tests.till import DAY
-from tests.world import authorisation, presentment
+from tests.world import DAY, authorisation, presentment
 
 
 @pytest.fixture

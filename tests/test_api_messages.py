@@ -7,8 +7,8 @@ from signed_ledger.ledger import Settling
 from signed_ledger.records import Request
 from signed_ledger.rules import Asked, ChangeCard, Settle
 from tests.api_support import Caller, Site, Told, document, validator
-from tests.support import DAY, SAMPLE_TERMS
-from tests.world import authorisation, euros, presentment
+from tests.support import SAMPLE_TERMS
+from tests.world import DAY, authorisation, euros, presentment
 
 
 def clearing(amount: str, **more: Any) -> dict[str, Any]:
