@@ -98,7 +98,8 @@ def decode_card_transaction(message: Message, fields: Fields) -> CardTransaction
     builds_on = _decode_ref(fields.nested("builds_on")) if fields.has("builds_on") else None
     must_name_one = "transaction_id" in message.required
     request = _decode_asked(message, fields, names_one=builds_on is not None or must_name_one)
-    currency = request.billing.currency  # type: ignore[union-attr]
+    assert request.billing is not None
+    currency = request.billing.currency
     reason = fields.text("reason")
     if form == 2:
         fields.exactly("response_code", RESPONSE_CODES.get(reason, ""))
