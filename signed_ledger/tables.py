@@ -19,8 +19,11 @@ from signed_ledger.records import (
     Totals,
     Transaction,
 )
+from signed_ledger.records.states import AMOUNTS
 
 Row: TypeAlias = tuple[Any, ...]
+
+TOTALS: Final = (*AMOUNTS, "clearings", "final")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ DERIVED_TABLES: Final = (
         "authorisation_states",
         (
             *("transaction_id", "scheme", "seq", "authorisation_seq", "status", "card_id", "currency", "held"),
-            *("authorised", "incremented", "reversed", "expired", "cleared", "refunded", "clearings", "final"),
+            *TOTALS,
             "expires",
         ),
         3,
@@ -115,6 +118,3 @@ def authorisation_of(key: AuthorisationKey, row: Row) -> AuthorisationState:
     given = dict(zip(TOTALS, amounts, strict=True))
     totals = None if status == DECLINED else Totals(**{**given, "final": bool(given["final"])})
     return AuthorisationState(key, seq, card_id, currency, totals, expires)
-
-
-TOTALS: Final = ("authorised", "incremented", "reversed", "expired", "cleared", "refunded", "clearings", "final")

@@ -22,14 +22,13 @@ from signed_ledger.ledger import Ledger
 from signed_ledger.money import MINOR_DIGITS, format_minor
 from signed_ledger.records import AccountId
 from tests.processes import PROJECT
-from tests.world import Party, World, authorisation, opened, presentment
+from tests.world import DAY, Party, World, authorisation, opened, presentment
 
 Balances: TypeAlias = dict[str, Decimal]
 """By the account's name in the books, in the books' signs."""
 
 HARD_IDS = ("card-1", "card.1", "card_1", "CARD-1", "-.-", "--u", "_", "0", "x" * 64, "." * 64)
 CURRENCIES = ("EUR", "USD", "JPY", "KWD", "CLF")
-DAY = 86_400_000_000
 
 
 def exported(ledger: Path, wanted: str) -> Path:

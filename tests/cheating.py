@@ -30,6 +30,7 @@ from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
 from signed_ledger.tables import derived_rows, ledger_rows
 from tests.support import Sample
+from tests.tampering import Copy, found
 from tests.world import ORIGIN, Party, authorisation, presentment
 
 Faults: TypeAlias = set[tuple[int | None, int]]
@@ -227,3 +228,19 @@ def presented(
 def post(issuer: CheatingIssuer, transaction: Transaction) -> None:
     """The batch as it should be."""
     issuer.write_all(*lines_of(transaction, issuer.seq))
+
+
+class Cheats(list[Cheat]):
+    """A module's attempts, in the order in which they stand there."""
+
+    def add(self, attempt: Cheat) -> Cheat:
+        self.append(attempt)
+        return attempt
+
+
+def assert_found(sample: Sample, copy: Copy, attempt: Cheat) -> None:
+    """The audit finds the attempt exactly where that says: all of (seq, step), and nothing else."""
+    with copy.edited() as connection:
+        expected = attempt(CheatingIssuer(connection, sample))
+    report = copy.audit(sample.trust)
+    assert found(report) == expected, report.faults

@@ -1,11 +1,21 @@
-"""Fixtures that several audit tests share: a ledger with every kind of entry, and a copy to tamper with."""
+"""Fixtures that several files share: a ledger with every kind of entry, a copy to tamper with, a server and its Scheme.
+
+Tests log what goes wrong, as a service does by default; a line for each of their thousands of entries takes its time.
+"""
 
 import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import structlog
 
+from tests.api_support import Caller, Site, serving
 from tests.support import Sample, make_sample
 from tests.tampering import Copy
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +32,16 @@ def made(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def copy(made: Copy) -> Copy:
     made.restore()
     return made
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with serving(tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
+async def acme(site: Site) -> Caller:
+    """A Scheme, and a card with 100.00 EUR."""
+    await site.load("card-1", 10_000)
+    return await site.caller("scheme", "acme")

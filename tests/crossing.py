@@ -9,8 +9,7 @@ from signed_ledger.errors import Refusal
 from signed_ledger.ledger import Answer, Ledger, Submission
 from signed_ledger.records import AccountId, CardTransaction, Request
 from signed_ledger.rules import Asked, ChangeCard
-from tests.till import DAY
-from tests.world import Clock, Party, World, authorisation, balances_of, opened, presentment, state_of
+from tests.world import DAY, Clock, Party, World, authorisation, balances_of, opened, presentment, state_of
 
 Make = Callable[[World, Party], Submission]
 

@@ -93,9 +93,10 @@ class Installation:
         """Run a command in this process, where many processes would take long: (exit status, output, errors)."""
         out, err = StringIO(), StringIO()
         environment = mock.patch.dict(os.environ, self.environment(**settings), clear=True)
+        logging = structlog.get_config()
         with environment, mock.patch("sys.stdin", None), redirect_stdout(out), redirect_stderr(err):
             ended = exit_status_of([*map(str, arguments)])
-        structlog.reset_defaults()
+        structlog.configure(**logging)
         return ended, out.getvalue(), err.getvalue()
 
     def json(self, *arguments: object) -> Any:

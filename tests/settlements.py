@@ -1,24 +1,19 @@
 """Days of a ledger for the tests of the daily task: in this process, and as an installation whose days are past."""
 
-import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from signed_ledger.daily import Desk
-from signed_ledger.errors import Fault
 from signed_ledger.ledger import Answer, Ledger
 from signed_ledger.records import CardTransaction
 from signed_ledger.signing import kid_of, write_private_key
 from signed_ledger.store import Reader
-from signed_ledger.tables import TABLES
 from signed_ledger.telemetry import Metrics
 from tests.processes import Installation
-from tests.world import Party, World, authorisation, opened, presentment
-
-DAY = 86_400_000_000
+from tests.world import DAY, Party, World, authorisation, opened, presentment
 
 
 @asynccontextmanager
@@ -104,30 +99,3 @@ class Past(Installation):
         await self.world.load(ledger, "c1", 10_000_000)
         await self.world.load(ledger, "card-1", 100_000_000)
         return Life(self.world, ledger, party)
-
-
-def fail_the_disk(ledger: Ledger, reached: bool) -> None:
-    """From now on a commit fails: before the disk had it, or after."""
-    append = ledger._store.append
-
-    async def failing(rows: list[tuple[str, tuple[Any, ...]]]) -> None:
-        if reached:
-            await append(rows)
-        raise Fault("the disk failed")
-
-    ledger._store.append = failing  # type: ignore[method-assign]
-
-
-def edit(path: Path, statement: str, *values: Any) -> None:
-    """Change the file as its owner can, whatever the triggers say."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for table in TABLES:
-            for event in ("update", "delete", "replace"):
-                connection.execute(f"DROP TRIGGER IF EXISTS {table.name}_no_{event}")
-        assert connection.execute(statement, values).rowcount > 0
-
-
-def rows(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Read the file, as anyone can."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(query, values).fetchall()

@@ -1,17 +1,20 @@
-"""What tests of every floor end with, the ledger proving itself; and a small ledger with every kind of entry."""
+"""What tests of every floor need: the ledger proving itself, a small one with every kind of entry, harm to its file."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from signed_ledger.audit import Report, Trust, audit_file
+from signed_ledger.errors import Fault
 from signed_ledger.ledger import Answer, Ledger, Settling, Submission
 from signed_ledger.money import Money
 from signed_ledger.records import FeeRate, Request, Scope, Terms, Tolerance, Window
 from signed_ledger.rules import Asked, ChangeCard, Settle
-from tests.world import ORIGIN, Party, World, authorisation, euros, opened, presentment
+from signed_ledger.tables import TABLES
+from tests.world import DAY, ORIGIN, Party, World, authorisation, euros, opened, presentment
 
-DAY = 86_400_000_000
 SAMPLE_TERMS = Terms(
     7,
     (Window(Scope(kinds=("pre_authorisation",)), 1),),
@@ -136,3 +139,30 @@ async def end_lives(sample: Sample, ledger: Ledger) -> None:
     await sample.authorise(ledger, "alive", "c2", "10.00", merchant_mcc="0742")
     part: dict[str, Any] = {**euros("billing", "3.00"), "presentment_id": "p-1", "final": False}
     await sample.send(ledger, "alive-part", "presentment", **presentment("alive", "3.00", **part))
+
+
+def fail_the_disk(ledger: Ledger, reached: bool) -> None:
+    """From now on a commit fails: before the disk had it, or after."""
+    append = ledger._store.append
+
+    async def failing(rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+        if reached:
+            await append(rows)
+        raise Fault("the disk failed")
+
+    ledger._store.append = failing  # type: ignore[method-assign]
+
+
+def edit(path: Path, statement: str, *values: Any) -> None:
+    """Change the file as its owner can, whatever the triggers say."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table in TABLES:
+            for event in ("update", "delete", "replace"):
+                connection.execute(f"DROP TRIGGER IF EXISTS {table.name}_no_{event}")
+        assert connection.execute(statement, values).rowcount > 0
+
+
+def rows(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Read the file, as anyone can."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query, values).fetchall()

@@ -1,5 +1,6 @@
 """An attacker who owns the disk and no key: edits a copy of a ledger's file, and asks the audit."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -7,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from signed_ledger.audit import Report, Trust, audit_file
-from signed_ledger.encoding import decode_entry, encode_entry_note, encode_entry_text, entry_key_name
+from signed_ledger.encoding import decode_body, decode_entry, encode_entry_note, encode_entry_text, entry_key_name
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.signing import Signer, note_key_id
 from signed_ledger.tables import TABLES
+
+SOAK = bool(os.environ.get("AUDIT_SOAK"))
+"""Asks for hours of it: every entry, every byte through the file, every other value of some."""
 
 
 class Copy:
@@ -34,6 +38,21 @@ class Copy:
             connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")
+
+    def seqs_of_each_shape(self) -> list[int]:
+        """The first and the last entry of each shape: what it says, which line it is, which parts it has."""
+        first: dict[object, int] = {}
+        last: dict[object, int] = {}
+        with self.edited() as connection:
+            for seq, body, *parts in connection.execute("SELECT seq, body, state, evidence FROM parts ORDER BY seq"):
+                said = decode_body(body).body
+                told = [
+                    getattr(said, name, None) for name in ("KIND", "type", "op", "role", "decision", "reason", "line")
+                ]
+                shape = (*told, *(part is None for part in parts))
+                first.setdefault(shape, seq)
+                last[shape] = seq
+        return sorted({*first.values(), *last.values()})
 
     def restore(self) -> None:
         self.path.write_bytes(self.pristine)

@@ -1,12 +1,11 @@
 """The OpenAPI document and the docs page: valid, whole, and the same as what is served."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from signed_ledger.api import OPERATIONS
@@ -16,15 +15,9 @@ from signed_ledger.errors import KeyChangeRefused, Refusal
 from signed_ledger.money import MINOR_DIGITS
 from signed_ledger.records import MESSAGES, RESPONSE_CODES
 from signed_ledger.records.messages import MONEY
-from tests.api_support import Site, document, serving, validator
+from tests.api_support import Site, document, validator
 
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with serving(tmp_path) as site:
-        yield site
 
 
 def _operations() -> Iterator[tuple[str, str, Any]]:

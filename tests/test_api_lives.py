@@ -1,23 +1,14 @@
 """A transaction's whole life over HTTP: increments, reversals, presentments of every kind, refunds, refusals."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from signed_ledger.records import Request
 from signed_ledger.rules import Asked, ChangeCard
-from tests.api_support import Caller, Site, Told, serving
-from tests.till import DAY
-from tests.world import authorisation, presentment
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with serving(tmp_path) as site:
-        yield site
+from tests.api_support import Caller, Site, Told
+from tests.world import DAY, authorisation, presentment
 
 
 @pytest.fixture

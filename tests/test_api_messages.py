@@ -1,31 +1,14 @@
 """A transaction's whole life over HTTP: each message, each answer, and how all of it is shown. All as documented."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from signed_ledger.ledger import Settling
 from signed_ledger.records import Request
 from signed_ledger.rules import Asked, ChangeCard, Settle
-from tests.api_support import Caller, Site, Told, document, serving, validator
-from tests.support import DAY, SAMPLE_TERMS
-from tests.world import authorisation, euros, presentment
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with serving(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
-async def acme(site: Site) -> Caller:
-    """A Scheme, and a card with 100.00 EUR."""
-    await site.load("card-1", 10_000)
-    return await site.caller("scheme", "acme")
+from tests.api_support import Caller, Site, Told, document, validator
+from tests.support import SAMPLE_TERMS
+from tests.world import DAY, authorisation, euros, presentment
 
 
 def clearing(amount: str, **more: Any) -> dict[str, Any]:

@@ -2,19 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.api_support import Site, serving
+from tests.api_support import Site
 from tests.world import ORIGIN
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with serving(tmp_path) as site:
-        yield site
 
 
 async def test_the_registry_tells_every_key_and_when_it_is_valid(site: Site) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,6 @@ import pytest
 
 from tests.api_support import Caller, Site, serving
 from tests.world import AUTHORITY, authorisation, presentment
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with serving(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
-async def acme(site: Site) -> Caller:
-    """A Scheme, and a card with 100.00 EUR."""
-    await site.load("card-1", 10_000)
-    return await site.caller("scheme", "acme")
-
 
 # --- the order of the checks ---------------------------------------------------------------------------------------
 

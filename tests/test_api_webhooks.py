@@ -2,30 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from signed_ledger.encoding import decode_body, decode_entry
 from signed_ledger.sealing import open_entry, open_part
-from tests.api_support import Caller, Site, serving
-from tests.world import ORIGIN, authorisation, euros, presentment
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with serving(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
-async def acme(site: Site) -> Caller:
-    """A Scheme, and a card with 100.00 EUR."""
-    await site.load("card-1", 10_000)
-    return await site.caller("scheme", "acme")
-
+from tests.api_support import Caller, Site
+from tests.world import DAY, ORIGIN, authorisation, euros, presentment
 
 # --- decisions -----------------------------------------------------------------------------------------------------
 
@@ -100,7 +84,7 @@ async def test_a_retry_is_given_the_first_answer_byte_for_byte(
     first = await site.post(acme, "/authorisation", body, "evt-1")
     await site.load("card-1", 1_000_000)
     await site.load("card-9", 1_000_000)
-    site.world.clock.now += 86_400_000_000
+    site.world.clock.now += DAY
     again = await site.post(acme, "/authorisation", body, "evt-1")
     assert (first.status, again.status) == (status, status)
     assert again.raw == first.raw

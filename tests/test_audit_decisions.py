@@ -7,44 +7,45 @@ import pytest
 from signed_ledger.money import Money
 from signed_ledger.records import AccountId, Effect, JournalLine, Load, Opening
 from signed_ledger.rules import lines_of
-from tests.cheating import Cheat, CheatingIssuer, Faults, asking, authorised, encoded, eur, post, presented
+from tests.cheating import (
+    Cheat,
+    CheatingIssuer,
+    Cheats,
+    Faults,
+    asking,
+    assert_found,
+    authorised,
+    encoded,
+    eur,
+    post,
+    presented,
+)
 from tests.support import Sample
-from tests.tampering import Copy, found
+from tests.tampering import Copy
 from tests.world import authorisation
 
-CHEATS: list[Cheat] = []
-
-
-def cheat(attempt: Cheat) -> Cheat:
-    """Each gives where the audit must find it: all of (seq, step), and nothing else."""
-    CHEATS.append(attempt)
-    return attempt
-
-
-@pytest.fixture(scope="module")
-def copy(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
+CHEATS = Cheats()
 
 
 # --- decisions -----------------------------------------------------------------------------------------------------
 
 
-@cheat
+@CHEATS.add
 def approval_without_funds(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1000.00")), 11)}
 
 
-@cheat
+@CHEATS.add
 def decline_despite_funds(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00", ("declined", "insufficient_funds"))), 11)}
 
 
-@cheat
+@CHEATS.add
 def decline_for_an_account_said_not_to_be_there(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00", ("declined", "card_not_found"))), 11)}
 
 
-@cheat
+@CHEATS.add
 def approval_for_a_card_without_account(issuer: CheatingIssuer) -> Faults:
     body, _ = authorised(issuer, "1.00")
     asked = authorisation("new", "c9", "1.00")
@@ -52,30 +53,30 @@ def approval_for_a_card_without_account(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(asking(body, card_id="c9"), evidence, effect=Effect()), 11)}
 
 
-@cheat
+@CHEATS.add
 def false_balance_under_its_signature(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c1"))), 11)}
 
 
-@cheat
+@CHEATS.add
 def balance_of_another_account(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c2", held=100))), 11)}
 
 
-@cheat
+@CHEATS.add
 def no_balance_at_all(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00"), effect=Effect()), 11)}
 
 
-@cheat
+@CHEATS.add
 def balance_where_nothing_changed(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1000.00", ("declined", "insufficient_funds"))
     return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c1"))), 11)}
 
 
-@cheat
+@CHEATS.add
 def presentment_billed_for_more_than_the_hold(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "open", 500)
     assert body.totals is not None
@@ -98,58 +99,58 @@ def batch_of(issuer: CheatingIssuer, *amounts: int) -> list[int]:
     return [seq, *issuer.write_all(*lines)]
 
 
-@cheat
+@CHEATS.add
 def unbalanced_batch(issuer: CheatingIssuer) -> Faults:
     load, _, card = batch_of(issuer, -10_00, 11_00)
     return {(load, 8), (card, 8)}
 
 
-@cheat
+@CHEATS.add
 def batch_of_another_amount(issuer: CheatingIssuer) -> Faults:
     _, own, card = batch_of(issuer, -11_00, 11_00)
     return {(own, 8), (card, 8)}
 
 
-@cheat
+@CHEATS.add
 def missing_journal_line(issuer: CheatingIssuer) -> Faults:
     load, _ = batch_of(issuer, -10_00)
     return {(load, 8)}
 
 
-@cheat
+@CHEATS.add
 def missing_batch(issuer: CheatingIssuer) -> Faults:
     (load,) = batch_of(issuer)
     issuer.write(*authorised(issuer, "1.00"))
     return {(load, 8)}
 
 
-@cheat
+@CHEATS.add
 def line_too_many(issuer: CheatingIssuer) -> Faults:
     load, *_ = batch_of(issuer, -10_00, 10_00)
     return {(issuer.write(JournalLine(load, 2, 2, "card:c1", eur(1_00))), 8)}
 
 
-@cheat
+@CHEATS.add
 def line_of_a_batch_long_closed(issuer: CheatingIssuer) -> Faults:
     issuer.write(*authorised(issuer, "1.00"))
     return {(issuer.write(JournalLine(issuer.sample.seqs["load"], 2, 2, "card:c1", eur(1_00))), 8)}
 
 
-@cheat
+@CHEATS.add
 def lines_in_another_order(issuer: CheatingIssuer) -> Faults:
     load = issuer.write(Load("load-new", "c1", eur(10_00)))
     first, second = lines_of(Load("load-new", "c1", eur(10_00)), load)
     return {(seq, 8) for seq in issuer.write_all(second, first)}
 
 
-@cheat
+@CHEATS.add
 def something_between_the_lines(issuer: CheatingIssuer) -> Faults:
     load, _ = batch_of(issuer, -10_00)
     issuer.write(*authorised(issuer, "1.00"))
     return {(load, 8), (issuer.write(JournalLine(load, 2, 2, "card:c1", eur(10_00))), 8)}
 
 
-@cheat
+@CHEATS.add
 def wrong_split(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "open", 500, amount="4.00")
     seq = issuer.write(body, evidence)
@@ -158,19 +159,19 @@ def wrong_split(issuer: CheatingIssuer) -> Faults:
     return {(seq, 8) for seq in issuer.write_all(card, *less)[1:]}
 
 
-@cheat
+@CHEATS.add
 def account_opened_for_nothing(issuer: CheatingIssuer) -> Faults:
     faults: Faults = {(issuer.write(Opening(AccountId("card:c3", "EUR"))), 8)}
     issuer.write(*authorised(issuer, "1.00"))
     return faults
 
 
-@cheat
+@CHEATS.add
 def account_opened_last_of_all(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(Opening(AccountId("card:c3", "EUR"))), 8)}
 
 
-@cheat
+@CHEATS.add
 def account_opened_twice(issuer: CheatingIssuer) -> Faults:
     state = replace(issuer.state("card:c1"), posted=0, held=0)
     seq = issuer.write(Opening(state.account), effect=Effect(state))
@@ -180,7 +181,7 @@ def account_opened_twice(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def accounts_opened_in_another_order(issuer: CheatingIssuer) -> Faults:
     issuer.write_all(Opening(AccountId("card:c3", "JPY")), Opening(AccountId("issuer", "JPY")))
     load = Load("load-new", "c3", Money(1000, "JPY"))
@@ -189,7 +190,7 @@ def accounts_opened_in_another_order(issuer: CheatingIssuer) -> Faults:
     return {(seq, 8)}
 
 
-@cheat
+@CHEATS.add
 def account_never_opened(issuer: CheatingIssuer) -> Faults:
     load = Load("load-new", "c3", eur(10_00))
     seq = issuer.write(load)
@@ -201,15 +202,10 @@ def account_never_opened(issuer: CheatingIssuer) -> Faults:
 
 @pytest.mark.parametrize("attempt", CHEATS, ids=lambda attempt: attempt.__name__.replace("_", " "))
 def test_a_cheating_issuer_is_found_in_the_right_step(sample: Sample, copy: Copy, attempt: Cheat) -> None:
-    copy.restore()
-    with copy.edited() as connection:
-        expected = attempt(CheatingIssuer(connection, sample))
-    report = copy.audit(sample.trust)
-    assert found(report) == expected, report.faults
+    assert_found(sample, copy, attempt)
 
 
 def test_an_honest_issuer_who_writes_by_the_same_means_is_found_nothing(sample: Sample, copy: Copy) -> None:
-    copy.restore()
     with copy.edited() as connection:
         issuer = CheatingIssuer(connection, sample)
         issuer.write(*authorised(issuer, "1.00", webhook_id="wh-first"))

@@ -13,34 +13,23 @@ from signed_ledger.merkle import leaf_hash
 from signed_ledger.records import Body, Entry, EntryRef, KeyChange, Load, PartDigest, Parts
 from signed_ledger.sealing import Sealed
 from signed_ledger.signing import SoftwareSigner, kid_of, note_key_id
-from tests.cheating import Cheat, CheatingIssuer, Faults, authorised, encoded, eur, post
+from tests.cheating import Cheat, CheatingIssuer, Cheats, Faults, assert_found, authorised, encoded, eur, post
 from tests.support import Sample
-from tests.tampering import Copy, found
+from tests.tampering import Copy
 from tests.world import ORIGIN, Party, authorisation
 
-CHEATS: list[Cheat] = []
-
-
-def cheat(attempt: Cheat) -> Cheat:
-    """Each gives where the audit must find it: all of (seq, step), and nothing else."""
-    CHEATS.append(attempt)
-    return attempt
-
-
-@pytest.fixture(scope="module")
-def copy(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
+CHEATS = Cheats()
 
 
 # --- evidence ------------------------------------------------------------------------------------------------------
 
 
-@cheat
+@CHEATS.add
 def authorisation_without_evidence(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(authorised(issuer, "1.00")[0]), 6)}
 
 
-@cheat
+@CHEATS.add
 def load_with_evidence(issuer: CheatingIssuer) -> Faults:
     load = Load("load-new", "c1", eur(10_00))
     seq = issuer.write(load, authorised(issuer, "1.00")[1])
@@ -48,14 +37,14 @@ def load_with_evidence(issuer: CheatingIssuer) -> Faults:
     return {(seq, 6)}
 
 
-@cheat
+@CHEATS.add
 def edited_evidence(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     request = replace(evidence.request, body=evidence.request.body.replace(b"1.00", b"2.00"))
     return {(issuer.write(body, replace(evidence, request=request)), 6)}
 
 
-@cheat
+@CHEATS.add
 def evidence_edited_with_its_digest(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     raw = evidence.request.body.replace(b"1.00", b"2.00")
@@ -67,62 +56,62 @@ def evidence_edited_with_its_digest(issuer: CheatingIssuer) -> Faults:
     return {(seq, 6), (seq, 7)}
 
 
-@cheat
+@CHEATS.add
 def evidence_that_says_when_it_came(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     return {(issuer.write(body, replace(evidence, received=evidence.received + 301_000_000)), 6)}
 
 
-@cheat
+@CHEATS.add
 def evidence_under_a_key_of_its_own_making(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00", party=Party("visa"))), 6)}
 
 
-@cheat
+@CHEATS.add
 def evidence_with_its_own_key_under_the_schemes_name(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00", party=Party("visa"))
     return {(issuer.write(body, replace(evidence, kid=issuer.sample.visa.kid)), 6)}
 
 
-@cheat
+@CHEATS.add
 def evidence_under_a_retired_scheme_key(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00", party=issuer.sample.amex)
     seq = issuer.write(replace(body, scheme="amex"), evidence)
     return {(seq, 6), (seq, 11)}  # nor is the card amex's
 
 
-@cheat
+@CHEATS.add
 def evidence_of_another_scheme(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00", party=issuer.sample.jcb)), 7)}
 
 
-@cheat
+@CHEATS.add
 def evidence_of_another_transaction(issuer: CheatingIssuer) -> Faults:
     asked = authorisation("other", "c1", "1.00")
     return {(issuer.write(*authorised(issuer, "1.00", asked=asked)), 7)}
 
 
-@cheat
+@CHEATS.add
 def body_of_another_amount(issuer: CheatingIssuer) -> Faults:
     asked = authorisation("new", "c1", "1.01")
     return {(issuer.write(*authorised(issuer, "1.00", asked=asked)), 7)}
 
 
-@cheat
+@CHEATS.add
 def evidence_of_another_kind_of_webhook(issuer: CheatingIssuer) -> Faults:
     body, _ = authorised(issuer, "1.00")
     raw = encoded(authorisation("new", "c1", "1.00"))
     return {(issuer.write(body, issuer.evidence("presentment", raw, "wh-new")), 7)}
 
 
-@cheat
+@CHEATS.add
 def evidence_of_another_webhook_id(issuer: CheatingIssuer) -> Faults:
     body, _ = authorised(issuer, "1.00")
     raw = encoded(authorisation("new", "c1", "1.00"))
     return {(issuer.write(body, issuer.evidence("authorisation", raw, "wh-newer")), 7)}
 
 
-@cheat
+@CHEATS.add
 def request_that_is_none(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00", asked={"transaction_id": "new"})), 7)}
 
@@ -138,7 +127,7 @@ def key_change(issuer: CheatingIssuer, signer: SoftwareSigner, version: int, *ap
     return replace(change, approvals=approve(change, ORIGIN, signers))
 
 
-@cheat
+@CHEATS.add
 def entry_key_without_the_root(issuer: CheatingIssuer) -> Faults:
     signer = SoftwareSigner(os.urandom(32))
     seq = issuer.write(key_change(issuer, signer, 7, "new", "old"))
@@ -146,13 +135,13 @@ def entry_key_without_the_root(issuer: CheatingIssuer) -> Faults:
     return {(seq, 2), (issuer.write(*authorised(issuer, "1.00")), 4)}
 
 
-@cheat
+@CHEATS.add
 def key_version_left_out(issuer: CheatingIssuer) -> Faults:
     signer = SoftwareSigner(os.urandom(32))
     return {(issuer.write(key_change(issuer, signer, 8, "root", "new", "old")), 2)}
 
 
-@cheat
+@CHEATS.add
 def scheme_key_of_low_order(issuer: CheatingIssuer) -> Faults:
     """Anyone could sign with it; not even the root's approval admits it."""
     public_key = bytes([1]) + bytes(31)
@@ -161,7 +150,7 @@ def scheme_key_of_low_order(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(replace(change, approvals=approvals)), 2)}
 
 
-@cheat
+@CHEATS.add
 def key_registered_twice(issuer: CheatingIssuer) -> Faults:
     public_key = issuer.sample.jcb.signer.public_key
     change = KeyChange("add", "scheme", kid_of(public_key), public_key, "visa", 8)
@@ -169,13 +158,13 @@ def key_registered_twice(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(replace(change, approvals=approvals)), 2)}
 
 
-@cheat
+@CHEATS.add
 def signature_by_the_key_before(issuer: CheatingIssuer) -> Faults:
     issuer.signer = issuer.sample.world.entry
     return {(issuer.write(*authorised(issuer, "1.00")), 4)}
 
 
-@cheat
+@CHEATS.add
 def signature_by_the_old_key_after_a_rotation(issuer: CheatingIssuer) -> Faults:
     signer = SoftwareSigner(os.urandom(32))
     issuer.write(key_change(issuer, signer, 7, "root", "new", "old"))
@@ -185,23 +174,23 @@ def signature_by_the_old_key_after_a_rotation(issuer: CheatingIssuer) -> Faults:
 # --- form ----------------------------------------------------------------------------------------------------------
 
 
-@cheat
+@CHEATS.add
 def time_set_back(issuer: CheatingIssuer) -> Faults:
     issuer.time -= 1
     return {(issuer.write(*authorised(issuer, "1.00")), 3)}
 
 
-@cheat
+@CHEATS.add
 def chain_that_forks(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00"), place={"prev": bytes(32)}), 3)}
 
 
-@cheat
+@CHEATS.add
 def entry_of_another_ledger(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00"), place={"origin": "issuer.example/other"}), 3)}
 
 
-@cheat
+@CHEATS.add
 def entry_that_says_another_seq(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00"), place={"seq": issuer.next_seq + 1}), 3)}
 
@@ -220,12 +209,12 @@ def declined(issuer: CheatingIssuer) -> Body:
     return body
 
 
-@cheat
+@CHEATS.add
 def body_that_is_not_canonical(issuer: CheatingIssuer) -> Faults:
     return {(raw_body(issuer, "transaction", encode_body(declined(issuer), bytes(16)).replace(b":", b": ", 1)), 5)}
 
 
-@cheat
+@CHEATS.add
 def body_without_salt(issuer: CheatingIssuer) -> Faults:
     members = json.loads(encode_body(declined(issuer), bytes(16)))
     del members["salt"]
@@ -233,12 +222,12 @@ def body_without_salt(issuer: CheatingIssuer) -> Faults:
     return {(raw_body(issuer, "transaction", raw), 5)}
 
 
-@cheat
+@CHEATS.add
 def body_of_another_kind_than_its_entry(issuer: CheatingIssuer) -> Faults:
     return {(raw_body(issuer, "journal", encode_body(declined(issuer), bytes(16))), 5), (issuer.seq, 8)}
 
 
-@cheat
+@CHEATS.add
 def second_genesis(issuer: CheatingIssuer) -> Faults:
     (first,) = issuer.connection.execute("SELECT body FROM parts WHERE seq = 0").fetchone()
     return {(raw_body(issuer, "genesis", first), 3), (issuer.seq, 11)}
@@ -246,8 +235,4 @@ def second_genesis(issuer: CheatingIssuer) -> Faults:
 
 @pytest.mark.parametrize("attempt", CHEATS, ids=lambda attempt: attempt.__name__.replace("_", " "))
 def test_a_cheating_issuer_is_found_in_the_right_step(sample: Sample, copy: Copy, attempt: Cheat) -> None:
-    copy.restore()
-    with copy.edited() as connection:
-        expected = attempt(CheatingIssuer(connection, sample))
-    report = copy.audit(sample.trust)
-    assert found(report) == expected, report.faults
+    assert_found(sample, copy, attempt)

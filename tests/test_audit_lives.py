@@ -25,24 +25,25 @@ from signed_ledger.records import (
 )
 from signed_ledger.rules import ChangeCard, Settle
 from signed_ledger.rules.authorisation import DAY
-from tests.cheating import Cheat, CheatingIssuer, Faults, asking, authorised, encoded, eur, post, presented
+from tests.cheating import (
+    Cheat,
+    CheatingIssuer,
+    Cheats,
+    Faults,
+    asking,
+    assert_found,
+    authorised,
+    encoded,
+    eur,
+    post,
+    presented,
+)
 from tests.support import SAMPLE_TERMS, Sample
 from tests.tampering import Copy, found, rechain
 from tests.world import authorisation, euros, presentment
 
-CHEATS: list[Cheat] = []
+CHEATS = Cheats()
 ALIVE = AuthorisationKey("visa", "alive")
-
-
-def cheat(attempt: Cheat) -> Cheat:
-    """Each gives where the audit must find it: all of (seq, step), and nothing else."""
-    CHEATS.append(attempt)
-    return attempt
-
-
-@pytest.fixture(scope="module")
-def copy(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
 
 
 def with_totals(body: CardTransaction, **changes: int) -> CardTransaction:
@@ -64,25 +65,25 @@ def more(issuer: CheatingIssuer, amount: str) -> tuple[CardTransaction, Any]:
     return issuer.message("increment", {"transaction_id": "alive", **euros("billing", amount)}, book=issuer.rich())
 
 
-@cheat
+@CHEATS.add
 def increment_approved_without_funds(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*more(issuer, "1000.00")), 11)}
 
 
-@cheat
+@CHEATS.add
 def increment_declined_despite_funds(issuer: CheatingIssuer) -> Faults:
     body, evidence = more(issuer, "1.00")
     body = replace(body, decision="declined", reason="insufficient_funds", hold_change=eur(0))
     return {(issuer.write(replace(body, totals=None, expires=None, window_days=None), evidence), 11)}
 
 
-@cheat
+@CHEATS.add
 def increment_that_holds_more_than_was_asked_for(issuer: CheatingIssuer) -> Faults:
     body, evidence = more(issuer, "1.00")
     return {(issuer.write(with_totals(asking(body, billing=eur(2_00)), incremented=1_00), evidence), 7)}
 
 
-@cheat
+@CHEATS.add
 def increment_of_a_transaction_that_is_cleared(issuer: CheatingIssuer) -> Faults:
     book = issuer.rich()
     life = book.authorisations[AuthorisationKey("visa", "life")]
@@ -91,7 +92,7 @@ def increment_of_a_transaction_that_is_cleared(issuer: CheatingIssuer) -> Faults
     return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c2", held=1_00))), 9)}
 
 
-@cheat
+@CHEATS.add
 def increment_of_nothing_that_was_authorised(issuer: CheatingIssuer) -> Faults:
     body, _ = more(issuer, "1.00")
     evidence = issuer.evidence(
@@ -101,7 +102,7 @@ def increment_of_nothing_that_was_authorised(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c2", held=1_00))), 9)}
 
 
-@cheat
+@CHEATS.add
 def increment_that_begins_a_transaction(issuer: CheatingIssuer) -> Faults:
     asked = {"transaction_id": "never-seen", **euros("billing", "1.00")}
     body = replace(asking(more(issuer, "1.00")[0], transaction_id="never-seen"), builds_on=None)
@@ -109,19 +110,19 @@ def increment_that_begins_a_transaction(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(body, issuer.evidence("increment", encoded(asked), "wh-new")), 11)}
 
 
-@cheat
+@CHEATS.add
 def reversal_not_asked_for(issuer: CheatingIssuer) -> Faults:
     body, _ = issuer.message("reversal", {"transaction_id": "alive", **euros("billing", "1.00")})
     return {(issuer.write(body), 6)}
 
 
-@cheat
+@CHEATS.add
 def reversal_of_more_than_was_asked_for(issuer: CheatingIssuer) -> Faults:
     body, evidence = issuer.message("reversal", {"transaction_id": "alive", **euros("billing", "1.00")})
     return {(issuer.write(with_totals(asking(body, billing=eur(2_00)), reversed=1_00), evidence), 7)}
 
 
-@cheat
+@CHEATS.add
 def reversal_of_all_that_takes_back_less(issuer: CheatingIssuer) -> Faults:
     """The Scheme named no amount; the Issuer filled in one of its own."""
     body, evidence = issuer.message("reversal", {"transaction_id": "alive"})
@@ -134,7 +135,7 @@ def expiry(issuer: CheatingIssuer, name: str, time: int) -> CardTransaction:
     return body
 
 
-@cheat
+@CHEATS.add
 def expiry_too_early(issuer: CheatingIssuer) -> Faults:
     expires = issuer.book.authorisations[ALIVE].expires
     assert expires is not None
@@ -142,7 +143,7 @@ def expiry_too_early(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(body, place={"time": expires - 1}), 9)}
 
 
-@cheat
+@CHEATS.add
 def expiry_twice(issuer: CheatingIssuer) -> Faults:
     body = expiry(issuer, "alive", issuer.time + 7 * DAY)
     first = replace(body, builds_on=issuer.began[AuthorisationKey("visa", "short")].ref)
@@ -151,7 +152,7 @@ def expiry_twice(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(replace(first, totals=totals, expires=expires)), 9)}
 
 
-@cheat
+@CHEATS.add
 def expiry_that_releases_less(issuer: CheatingIssuer) -> Faults:
     due = issuer.time + 7 * DAY
     body = with_totals(expiry(issuer, "alive", due), expired=-1_00)
@@ -161,20 +162,20 @@ def expiry_that_releases_less(issuer: CheatingIssuer) -> Faults:
 # --- what a body states --------------------------------------------------------------------------------------------
 
 
-@cheat
+@CHEATS.add
 def totals_that_say_something_else(issuer: CheatingIssuer) -> Faults:
     """The hold is right, only the story is another."""
     body, evidence = more(issuer, "1.00")
     return {(issuer.write(with_totals(body, incremented=9_00, reversed=9_00), evidence), 11)}
 
 
-@cheat
+@CHEATS.add
 def totals_that_hold_more(issuer: CheatingIssuer) -> Faults:
     body, evidence = more(issuer, "1.00")
     return {(issuer.write(with_totals(body, authorised=1), evidence), 11)}
 
 
-@cheat
+@CHEATS.add
 def totals_that_do_not_make_the_change_of_the_hold(issuer: CheatingIssuer) -> Faults:
     body, evidence = more(issuer, "1.00")
     body = replace(body, hold_change=eur(2_00))
@@ -183,14 +184,14 @@ def totals_that_do_not_make_the_change_of_the_hold(issuer: CheatingIssuer) -> Fa
     return {(issuer.write(body, evidence, effect=Effect(state, authorisation_state)), 11)}
 
 
-@cheat
+@CHEATS.add
 def totals_left_out(issuer: CheatingIssuer) -> Faults:
     body, evidence = more(issuer, "1.00")
     body = replace(body, totals=None)
     return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c2", held=1_00))), 11)}
 
 
-@cheat
+@CHEATS.add
 def final_clearing_that_keeps_the_hold(issuer: CheatingIssuer) -> Faults:
     body, evidence = issuer.message("presentment", clearing("alive", "1.00"))
     assert body.totals is not None
@@ -200,7 +201,7 @@ def final_clearing_that_keeps_the_hold(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def flag_left_out(issuer: CheatingIssuer) -> Faults:
     body, evidence = issuer.message("presentment", clearing("alive", "8.50"))
     assert body.flags == ("over_hold", "excess_disputable")
@@ -209,7 +210,7 @@ def flag_left_out(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def flag_added(issuer: CheatingIssuer) -> Faults:
     body, evidence = issuer.message("presentment", clearing("alive", "7.50"))
     assert body.flags == ("over_hold", "within_tolerance")
@@ -218,7 +219,7 @@ def flag_added(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def late_clearing_called_timely(issuer: CheatingIssuer) -> Faults:
     body, evidence = issuer.message("presentment", clearing("alive", "7.00"))
     seq = issuer.write(body, evidence, place={"time": issuer.time + 7 * DAY})
@@ -227,19 +228,19 @@ def late_clearing_called_timely(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def window_shorter_than_the_terms_say(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     return {(issuer.write(replace(body, window_days=6, expires=issuer.time + 6 * DAY), evidence), 11)}
 
 
-@cheat
+@CHEATS.add
 def window_as_the_terms_say_that_ends_a_day_early(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     return {(issuer.write(replace(body, expires=issuer.time + 6 * DAY), evidence), 11)}
 
 
-@cheat
+@CHEATS.add
 def interchange_other_than_the_messages(issuer: CheatingIssuer) -> Faults:
     body, evidence = issuer.message("presentment", clearing("alive", "7.00", interchange_amount="0.0333"))
     seq = issuer.write(asking(body, interchange=Fee(3_340_000, "EUR")), evidence)
@@ -247,7 +248,7 @@ def interchange_other_than_the_messages(issuer: CheatingIssuer) -> Faults:
     return {(seq, 7)}
 
 
-@cheat
+@CHEATS.add
 def interchange_other_than_the_terms(issuer: CheatingIssuer) -> Faults:
     body, evidence = issuer.message("presentment", clearing("alive", "7.00"))
     assert body.request.interchange == Fee(7_00 * 2_000 + 5_000_000, "EUR")
@@ -256,7 +257,7 @@ def interchange_other_than_the_terms(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def interchange_where_the_terms_have_none(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "open", 5_00)
     seq = issuer.write(asking(body, interchange=Fee(0, "EUR")), evidence)
@@ -264,7 +265,7 @@ def interchange_where_the_terms_have_none(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def first_form_after_the_second(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     return {(issuer.write(body.in_first_form, evidence), 11)}
@@ -273,7 +274,7 @@ def first_form_after_the_second(issuer: CheatingIssuer) -> Faults:
 # --- posted twice, or on the wrong card ----------------------------------------------------------------------------
 
 
-@cheat
+@CHEATS.add
 def second_presentment_of_one_presentment_id(issuer: CheatingIssuer) -> Faults:
     book = issuer.rich()
     book.postings.clear()
@@ -284,7 +285,7 @@ def second_presentment_of_one_presentment_id(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def second_refund_of_one_refund_id(issuer: CheatingIssuer) -> Faults:
     book = issuer.rich()
     book.postings.clear()
@@ -295,7 +296,7 @@ def second_refund_of_one_refund_id(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def refund_of_a_transaction_that_is_not_cleared(issuer: CheatingIssuer) -> Faults:
     book = issuer.rich()
     alive = book.authorisations[ALIVE]
@@ -317,7 +318,7 @@ def jcbs(issuer: CheatingIssuer, kind: str, asked: dict[str, Any]) -> tuple[Card
     return issuer.message(kind, asked, book=book, party=issuer.sample.jcb)
 
 
-@cheat
+@CHEATS.add
 def refund_on_a_card_of_another_scheme(issuer: CheatingIssuer) -> Faults:
     asked = {"card_id": "c1", "refund_id": "r-9", **euros("billing", "1.00"), **euros("settlement", "1.00")}
     body, evidence = jcbs(issuer, "refund", asked)
@@ -327,7 +328,7 @@ def refund_on_a_card_of_another_scheme(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def forced_presentment_on_a_card_of_another_scheme(issuer: CheatingIssuer) -> Faults:
     body, evidence = jcbs(issuer, "presentment", clearing("f-9", "1.00", card_id="c1", force_post=True))
     issuer.write_all(*issuer.openings(body))
@@ -336,12 +337,12 @@ def forced_presentment_on_a_card_of_another_scheme(issuer: CheatingIssuer) -> Fa
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def approval_on_a_card_of_another_scheme(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*jcbs(issuer, "authorisation", authorisation("j-9", "c1", "1.00"))), 11)}
 
 
-@cheat
+@CHEATS.add
 def presentment_that_nobody_forced(issuer: CheatingIssuer) -> Faults:
     asked = clearing("f-9", "1.00", card_id="c1")
     body, _ = issuer.message("presentment", {**asked, "force_post": True})
@@ -353,47 +354,47 @@ def presentment_that_nobody_forced(issuer: CheatingIssuer) -> Faults:
 # --- cards ---------------------------------------------------------------------------------------------------------
 
 
-@cheat
+@CHEATS.add
 def approval_on_a_blocked_card(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00")
     issuer.record(issuer.decided(ChangeCard("block", "c1")))
     return {(issuer.write(body, evidence), 11)}
 
 
-@cheat
+@CHEATS.add
 def increment_on_a_blocked_card(issuer: CheatingIssuer) -> Faults:
     body, evidence = more(issuer, "1.00")
     issuer.record(issuer.decided(ChangeCard("block", "c2")))
     return {(issuer.write(body, evidence), 11)}
 
 
-@cheat
+@CHEATS.add
 def decline_of_a_card_that_is_not_blocked(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00", ("declined", "card_blocked"))), 11)}
 
 
-@cheat
+@CHEATS.add
 def card_given_to_another_scheme(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(CardChange("bind", CardState("c2", "jcb"))), 11)}
 
 
-@cheat
+@CHEATS.add
 def card_given_away_by_a_block(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(CardChange("block", CardState("c2", "jcb", True))), 11)}
 
 
-@cheat
+@CHEATS.add
 def block_that_leaves_the_card_unblocked(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(CardChange("block", CardState("c2", "visa", False))), 11)}
 
 
-@cheat
+@CHEATS.add
 def card_blocked_twice(issuer: CheatingIssuer) -> Faults:
     issuer.record(issuer.decided(ChangeCard("block", "c2")))
     return {(issuer.write(CardChange("block", CardState("c2", "visa", True))), 11)}
 
 
-@cheat
+@CHEATS.add
 def unblock_of_a_card_that_nobody_knows(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(CardChange("unblock", CardState("c9"))), 11)}
 
@@ -411,12 +412,12 @@ def settlement(issuer: CheatingIssuer, change: Callable[[SettledSum], SettledSum
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def settlement_of_another_amount(issuer: CheatingIssuer) -> Faults:
     return settlement(issuer, lambda one: replace(one, gross=eur(2_00), net=eur(1_95)))
 
 
-@cheat
+@CHEATS.add
 def settlement_that_leaves_out_a_presentment(issuer: CheatingIssuer) -> Faults:
     first = issuer.honest("presentment", clearing("alive", "2.00", final=False), "wh-more")
     return settlement(
@@ -433,39 +434,39 @@ def settlement_that_leaves_out_a_presentment(issuer: CheatingIssuer) -> Faults:
     )
 
 
-@cheat
+@CHEATS.add
 def settlement_rounded_in_the_issuers_favour(issuer: CheatingIssuer) -> Faults:
     return settlement(issuer, lambda one: replace(one, fees=eur(-6), net=eur(2_94), result=eur(6)))
 
 
-@cheat
+@CHEATS.add
 def settlement_with_another_result(issuer: CheatingIssuer) -> Faults:
     return settlement(issuer, lambda one: replace(one, result=eur(6)))
 
 
-@cheat
+@CHEATS.add
 def settlement_with_another_interchange(issuer: CheatingIssuer) -> Faults:
     return settlement(issuer, lambda one: replace(one, interchange=Fee(5_600_001, "EUR")))
 
 
-@cheat
+@CHEATS.add
 def settlement_of_another_count(issuer: CheatingIssuer) -> Faults:
     return settlement(issuer, lambda one: replace(one, count=2))
 
 
-@cheat
+@CHEATS.add
 def settlement_that_begins_later(issuer: CheatingIssuer) -> Faults:
     return settlement(issuer, lambda one: replace(one, first_seq=one.first_seq + 1, last_seq=one.last_seq + 1))
 
 
-@cheat
+@CHEATS.add
 def settlement_of_nothing(issuer: CheatingIssuer) -> Faults:
     day_ends, date = issuer.time, "2026-11-25"
     body = Settlement(scheme="visa", date=date, day_ends=day_ends, is_complete=True, sums=())
     return {(issuer.write(body), 11)}
 
 
-@cheat
+@CHEATS.add
 def settlement_called_complete_before_the_day_is_over(issuer: CheatingIssuer) -> Faults:
     bodies = issuer.decided(Settle("visa", "2026-11-25", issuer.time + 1))
     (body,) = [body for body in bodies if isinstance(body, Settlement)]
@@ -474,7 +475,7 @@ def settlement_called_complete_before_the_day_is_over(issuer: CheatingIssuer) ->
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def settlement_twice_a_day(issuer: CheatingIssuer) -> Faults:
     bodies = issuer.decided(Settle("visa", "2026-11-25", issuer.time))
     (body,) = [body for body in bodies if isinstance(body, Settlement)]
@@ -484,7 +485,7 @@ def settlement_twice_a_day(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def settlement_of_a_day_before_the_last(issuer: CheatingIssuer) -> Faults:
     bodies = issuer.decided(Settle("visa", "2026-11-25", issuer.time))
     (body,) = [body for body in bodies if isinstance(body, Settlement)]
@@ -494,7 +495,7 @@ def settlement_of_a_day_before_the_last(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def settlement_paid_to_another_than_its_lines_say(issuer: CheatingIssuer) -> Faults:
     bodies = issuer.decided(Settle("visa", "2026-11-25", issuer.time))
     *head, owed, kept, paid = bodies
@@ -509,16 +510,11 @@ def settlement_paid_to_another_than_its_lines_say(issuer: CheatingIssuer) -> Fau
 
 @pytest.mark.parametrize("attempt", CHEATS, ids=lambda attempt: attempt.__name__.replace("_", " "))
 def test_a_cheating_issuer_is_found_in_the_right_step(sample: Sample, copy: Copy, attempt: Cheat) -> None:
-    copy.restore()
-    with copy.edited() as connection:
-        expected = attempt(CheatingIssuer(connection, sample))
-    report = copy.audit(sample.trust)
-    assert found(report) == expected, report.faults
+    assert_found(sample, copy, attempt)
 
 
 def test_terms_rewritten_and_all_signed_again_are_found_where_they_were_in_force(sample: Sample, copy: Copy) -> None:
     """Holds of pre-authorisations are to have lasted two days; what was decided meanwhile says one."""
-    copy.restore()
     seq = sample.seqs["terms"]
     with copy.edited() as connection:
         signer = CheatingIssuer(connection, sample).signer
@@ -540,14 +536,12 @@ def test_terms_rewritten_and_all_signed_again_are_found_where_they_were_in_force
 
 
 def test_terms_edited_where_they_stand_are_found(sample: Sample, copy: Copy) -> None:
-    copy.restore()
     statement = "UPDATE parts SET body = CAST(replace(CAST(body AS TEXT), '\"days\":1', '\"days\":2') AS BLOB)"
     report = copy.report_after(f"{statement} WHERE seq = {sample.seqs['terms']}")
     assert found(report) == {(sample.seqs["terms"], 5)}
 
 
 def test_an_honest_issuer_who_writes_by_the_same_means_is_found_nothing(sample: Sample, copy: Copy) -> None:
-    copy.restore()
     with copy.edited() as connection:
         issuer = CheatingIssuer(connection, sample)
         issuer.honest("increment", {"transaction_id": "alive", **euros("billing", "1.00")}, "wh-a")

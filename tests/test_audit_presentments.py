@@ -5,29 +5,29 @@ from dataclasses import replace
 import pytest
 
 from signed_ledger.records import Effect, EntryRef
-from tests.cheating import Cheat, CheatingIssuer, Faults, asking, authorised, encoded, post, presented
+from tests.cheating import (
+    Cheat,
+    CheatingIssuer,
+    Cheats,
+    Faults,
+    asking,
+    assert_found,
+    authorised,
+    encoded,
+    post,
+    presented,
+)
 from tests.support import Sample
-from tests.tampering import Copy, found
+from tests.tampering import Copy
 from tests.world import presentment
 
-CHEATS: list[Cheat] = []
-
-
-def cheat(attempt: Cheat) -> Cheat:
-    """Each gives where the audit must find it: all of (seq, step), and nothing else."""
-    CHEATS.append(attempt)
-    return attempt
-
-
-@pytest.fixture(scope="module")
-def copy(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    return Copy(sample.path, tmp_path_factory.mktemp("copy") / "ledger.db")
+CHEATS = Cheats()
 
 
 # --- presentments and repetitions ----------------------------------------------------------------------------------
 
 
-@cheat
+@CHEATS.add
 def presentment_twice(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "approved", 0)
     seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
@@ -35,7 +35,7 @@ def presentment_twice(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def presentment_of_a_declined_authorisation(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "without-funds", 0)
     seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
@@ -43,7 +43,7 @@ def presentment_of_a_declined_authorisation(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def presentment_without_authorisation(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "never-seen", 0)
     seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1")))
@@ -51,7 +51,7 @@ def presentment_without_authorisation(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def presentment_releasing_more(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "open", 25_00)
     seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-25_00)))
@@ -59,7 +59,7 @@ def presentment_releasing_more(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def presentment_releasing_less(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "open", 3_00)
     seq = issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=-3_00)))
@@ -67,7 +67,7 @@ def presentment_releasing_less(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def presentment_on_another_authorisation(issuer: CheatingIssuer) -> Faults:
     other, _ = presented(issuer, "open-too", 5_00)
     body, evidence = presented(issuer, "open", 5_00, builds_on=other.builds_on)
@@ -76,7 +76,7 @@ def presentment_on_another_authorisation(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def presentment_on_another_leaf(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "open", 5_00)
     assert body.builds_on is not None
@@ -86,7 +86,7 @@ def presentment_on_another_leaf(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def presentment_for_another_card(issuer: CheatingIssuer) -> Faults:
     body, evidence = presented(issuer, "open", 5_00)
     body = asking(body, card_id="c2")
@@ -95,7 +95,7 @@ def presentment_for_another_card(issuer: CheatingIssuer) -> Faults:
     return {(seq, 11)}
 
 
-@cheat
+@CHEATS.add
 def presentment_by_another_merchant(issuer: CheatingIssuer) -> Faults:
     body, _ = presented(issuer, "open", 5_00)
     asked = presentment("open", "5.00", merchant_name="Somebody Else")
@@ -104,12 +104,12 @@ def presentment_by_another_merchant(issuer: CheatingIssuer) -> Faults:
     return {(seq, 9)}
 
 
-@cheat
+@CHEATS.add
 def webhook_twice(issuer: CheatingIssuer) -> Faults:
     return {(issuer.write(*authorised(issuer, "1.00", webhook_id="wh-open")), 10)}
 
 
-@cheat
+@CHEATS.add
 def authorisation_twice(issuer: CheatingIssuer) -> Faults:
     body, evidence = authorised(issuer, "1.00", name="open")
     return {(issuer.write(body, evidence, effect=Effect(issuer.state("card:c1", held=1_00))), 10)}
@@ -117,8 +117,4 @@ def authorisation_twice(issuer: CheatingIssuer) -> Faults:
 
 @pytest.mark.parametrize("attempt", CHEATS, ids=lambda attempt: attempt.__name__.replace("_", " "))
 def test_a_cheating_issuer_is_found_in_the_right_step(sample: Sample, copy: Copy, attempt: Cheat) -> None:
-    copy.restore()
-    with copy.edited() as connection:
-        expected = attempt(CheatingIssuer(connection, sample))
-    report = copy.audit(sample.trust)
-    assert found(report) == expected, report.faults
+    assert_found(sample, copy, attempt)

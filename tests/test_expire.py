@@ -21,9 +21,9 @@ from signed_ledger.errors import InternalError
 from signed_ledger.ledger import Ledger
 from signed_ledger.records import DEFAULT_TERMS, AuthorisationKey, Scope, Window
 from tests.callers import Load
-from tests.settlements import DAY, Life, Past, begin, desk_on, edit, fail_the_disk, opened_desk, rows
-from tests.support import assert_audits
-from tests.world import World, opened, presentment
+from tests.settlements import Life, Past, begin, desk_on, opened_desk
+from tests.support import assert_audits, edit, fail_the_disk, rows
+from tests.world import DAY, World, opened, presentment
 
 
 @pytest.fixture

@@ -24,8 +24,7 @@ from signed_ledger.errors import (
 from signed_ledger.ledger import Ledger, Settling, Submission, Webhook
 from signed_ledger.records import CardTransaction
 from signed_ledger.rules import ChangeCard, Settle
-from signed_ledger.store import DERIVED_TABLES, LEDGER_TABLES
-from tests.support import assert_audits
+from tests.support import assert_audits, edit, fail_the_disk
 from tests.world import Party, World, authorisation, opened, presentment
 
 
@@ -309,15 +308,6 @@ async def test_a_clock_set_back_does_not_set_entries_back(world: World) -> None:
 # --- an attacker with the file ---------------------------------------------------------------------------------------
 
 
-def edit(path: Path, statement: str, *values: Any) -> None:
-    """Change the file as its owner can, whatever the triggers say."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for table in (*LEDGER_TABLES, *DERIVED_TABLES):
-            for event in ("update", "delete", "replace"):
-                connection.execute(f"DROP TRIGGER IF EXISTS {table.name}_no_{event}")
-        assert connection.execute(statement, values).rowcount > 0
-
-
 def rewrite_part(path: Path, seq: int, part: str, change: Callable[[dict[str, Any]], None]) -> None:
     with closing(sqlite3.connect(path)) as connection:
         (data,) = connection.execute(f"SELECT {part} FROM parts WHERE seq = ?", (seq,)).fetchone()
@@ -524,14 +514,7 @@ async def test_a_ledger_rewritten_under_the_writer_stops_it(world: World) -> Non
 async def test_a_commit_that_fails_stops_the_writer_and_a_restart_tells_the_truth(world: World, reached: bool) -> None:
     async with opened(world) as ledger:
         visa = await funded(world, ledger)
-        append = ledger._store.append
-
-        async def failing(rows: list[tuple[str, tuple[Any, ...]]]) -> None:
-            if reached:
-                await append(rows)
-            raise Fault("the disk failed")
-
-        ledger._store.append = failing  # type: ignore[method-assign]
+        fail_the_disk(ledger, reached)
         asks = [world.webhook(visa, "authorisation", authorisation(f"t{n}", "c1", "1.00")) for n in range(3)]
         assert await submit_all(ledger, asks) == ["InternalError"] * 3
         with pytest.raises(Fault):

@@ -14,8 +14,8 @@ from signed_ledger.records import MESSAGES, AuthorisationKey, AuthorisationState
 from signed_ledger.records.states import STATUSES
 from signed_ledger.rules import Asked
 from tests.support import assert_audits
-from tests.till import DAY, Till, eur
-from tests.world import Party, World, authorisation, opened, presentment, state_of
+from tests.till import Till, eur
+from tests.world import DAY, Party, World, authorisation, opened, presentment, state_of
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "CARD_RULES.md"
 BEGIN, END = "<!-- life:begin -->", "<!-- life:end -->"

@@ -70,9 +70,8 @@ async def test_what_comes_before_its_authorisation_is_404_and_the_same_webhook_w
         refusal, approval = await schedule(clock, stage.ledgers, [early, ASK(world, stage.visa)])
         assert isinstance(refusal, Refusal)
         assert (refusal.code, refusal.status, refusal.retryable) == ("authorisation_not_found", 404, True)
-        assert await stage.end([refusal, approval]) == End(
-            "AuthorisationNotFound", "ok", "PENDING", 100_00, 40_00
-        )  # nothing of it was applied
+        nothing_applied = End("AuthorisationNotFound", "ok", "PENDING", 100_00, 40_00)
+        assert await stage.end([refusal, approval]) == nothing_applied
         again = await submit(stage.ledgers[0], early)
         assert told(again) == later
         assert (await stage.end([again, again]))[2:] == end[2:]

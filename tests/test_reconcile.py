@@ -21,7 +21,8 @@ from signed_ledger.daily.reconciling import Difference, Name, differences
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Fee, Money
 from tests.processes import Installation
-from tests.settlements import Life, Past, desk_on, edit
+from tests.settlements import Life, Past, desk_on
+from tests.support import edit
 from tests.world import opened
 
 HEADER = "type,transaction_id,posting_id,settlement_amount,settlement_currency,interchange_amount"

@@ -23,7 +23,8 @@ from signed_ledger.records import (
     Totals,
 )
 from signed_ledger.rules import apply, imbalances, legs_of
-from tests.till import DAY, MERCHANT, Till, check_books, eur, lines_in, minors
+from tests.till import MERCHANT, Till, check_books, eur, lines_in, minors
+from tests.world import DAY
 
 CARD = AccountId("card:c1", "EUR")
 

@@ -10,7 +10,8 @@ from signed_ledger.errors import AuthorisationNotFound, CardNotFound, Malformed,
 from signed_ledger.money import BALANCE_MINOR_MAX, Money
 from signed_ledger.records import AuthorisationKey, AuthorisationState, CardState, Totals
 from signed_ledger.rules import ChangeCard
-from tests.till import DAY, START, Till, eur, lines_in
+from tests.till import START, Till, eur, lines_in
+from tests.world import DAY
 
 # --- reversal --------------------------------------------------------------------------------------------------------
 

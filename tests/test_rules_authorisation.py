@@ -10,7 +10,8 @@ from signed_ledger.errors import AuthorisationNotFound, Malformed, Refusal, Stat
 from signed_ledger.money import Money
 from signed_ledger.records import AuthorisationKey, Totals
 from signed_ledger.rules import ChangeCard
-from tests.till import DAY, START, Till, check_books, eur
+from tests.till import START, Till, check_books, eur
+from tests.world import DAY
 
 # --- authorisation ---------------------------------------------------------------------------------------------------
 

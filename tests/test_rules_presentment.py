@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from signed_ledger.errors import AuthorisationNotFound, CardNotFound, Malformed, Refusal, StateConflict
 from signed_ledger.money import Money
 from signed_ledger.records import CardTransaction, Totals
-from tests.till import DAY, Till, check_books, eur
+from tests.till import Till, check_books, eur
+from tests.world import DAY
 
 # --- what is posted --------------------------------------------------------------------------------------------------
 

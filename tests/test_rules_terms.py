@@ -13,7 +13,8 @@ from signed_ledger.money import Fee, Money
 from signed_ledger.records import DEFAULT_TERMS, MESSAGES, FeeRate, Request, Scope, Terms, Tolerance, Window
 from signed_ledger.records.messages import AUTHORISATION_KINDS
 from signed_ledger.rules.terms import tolerated, window_days
-from tests.till import DAY, START, Till, eur
+from tests.till import START, Till, eur
+from tests.world import DAY
 
 
 def about(kind: str | None = None, mcc: str | None = "5411") -> Request:

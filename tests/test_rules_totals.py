@@ -12,7 +12,8 @@ from signed_ledger.money import BALANCE_MINOR_MAX
 from signed_ledger.records import CardTransaction, Totals
 from signed_ledger.records.states import AMOUNTS, STATUSES
 from signed_ledger.rules.book import cleared
-from tests.till import DAY, Till, eur
+from tests.till import Till, eur
+from tests.world import DAY
 
 amounts = st.integers(0, 100)
 totals_of_any_kind = st.builds(

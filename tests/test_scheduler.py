@@ -28,9 +28,9 @@ from signed_ledger.ledger import Ledger
 from signed_ledger.telemetry import Metrics
 from tests.callers import Load, authorisation, send
 from tests.processes import DEADLINE_SECONDS, Installation, Server, installed, wait_until
-from tests.settlements import DAY, Past, begin, desk_on, edit, rows
-from tests.support import assert_audits
-from tests.world import World, opened
+from tests.settlements import Past, begin, desk_on
+from tests.support import assert_audits, edit, rows
+from tests.world import DAY, World, opened
 
 VIENNA, UTC_ZONE = ZoneInfo("Europe/Vienna"), ZoneInfo("UTC")
 

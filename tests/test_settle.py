@@ -14,9 +14,9 @@ from signed_ledger.ledger import Ledger, Settling
 from signed_ledger.money import Money
 from signed_ledger.records import Settlement
 from signed_ledger.rules import Settle
-from tests.settlements import Life, begin, desk_on, edit, fail_the_disk, opened_desk, rows
-from tests.support import assert_audits
-from tests.world import START, World, opened
+from tests.settlements import Life, begin, desk_on, opened_desk
+from tests.support import assert_audits, edit, fail_the_disk, rows
+from tests.world import DAY, START, World, opened
 
 UTC = ZoneInfo("UTC")
 MONDAY = date(2026, 11, 23)
@@ -153,9 +153,9 @@ async def test_the_day_ends_at_midnight_of_the_zone_and_says_whether_it_had(worl
         world.clock.now = end - 1
         early = await settled(world, ledger, MONDAY, ZoneInfo(zone))
         assert (early.body.day_ends, early.body.is_complete) == (end, False)
-        world.clock.now = end + 86_400_000_000
+        world.clock.now = end + DAY
         late = await settled(world, ledger, MONDAY + timedelta(days=1), ZoneInfo(zone))
-        assert (late.body.day_ends, late.body.is_complete) == (end + 86_400_000_000, True)
+        assert (late.body.day_ends, late.body.is_complete) == (end + DAY, True)
     assert_audits(world.path)
 
 

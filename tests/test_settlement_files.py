@@ -21,8 +21,8 @@ from signed_ledger.signing import encode_public_pem, kid_of, write_private_key
 from tests.callers import Load, presentment, send
 from tests.callers import authorisation as authorisation_body
 from tests.processes import PROJECT, Installation, installed
-from tests.settlements import Past, rows
-from tests.support import assert_audits
+from tests.settlements import Past
+from tests.support import assert_audits, rows
 from tests.world import opened
 
 SUFFIXES = (".csv", ".json", ".note")

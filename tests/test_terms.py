@@ -21,8 +21,8 @@ from signed_ledger.records.names import NAME
 from signed_ledger.records.terms import DAYS_MAX, MILLIONTHS_MAX, RULES_MAX
 from tests.callers import authorisation, send
 from tests.processes import PROJECT, Installation, Server, installed, wait_until
+from tests.world import DAY
 
-DAY = 86_400_000_000
 THREE_DAYS = """
 window_days = 4
 

@@ -21,7 +21,6 @@ from signed_ledger.records import (
 )
 from signed_ledger.rules import Asked, Authorised, Book, ChangeCard, Command, Settle, Slot, apply, decide
 
-DAY = 86_400_000_000
 START = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
 
 

@@ -23,6 +23,7 @@ from signed_ledger.store import Reader, Store
 ORIGIN = "issuer.example/ledger"
 AUTHORITY = "issuer.example"
 START = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
+DAY = 86_400_000_000
 
 
 class Clock:

@@ -12,7 +12,16 @@ from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Answer, found
 from signed_ledger.money import Money
-from signed_ledger.records import AccountId, AuthorisationState, CardState, CardTransaction, JournalLine, State, card
+from signed_ledger.records import (
+    MESSAGES,
+    AccountId,
+    AuthorisationState,
+    CardState,
+    CardTransaction,
+    JournalLine,
+    State,
+    card,
+)
 from signed_ledger.rules import Asked, Authorised, Book, Slot, apply, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer, SoftwareSigner
@@ -28,41 +37,6 @@ from signed_ledger.store import (
 
 _ORIGIN: Final = "issuer.example/ledger"
 _TIME: Final = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
-
-REQUESTS: Final[dict[str, dict[str, Any]]] = {
-    "AuthorisationRequest": {
-        "transaction_id": "tx-1",
-        "card_id": "card-1",
-        "merchant_name": "Café Central",
-        "merchant_country": "AT",
-        "merchant_mcc": "5812",
-        "billing_amount": "12.30",
-        "billing_currency": "EUR",
-        "transaction_amount": "12.30",
-        "transaction_currency": "EUR",
-        "authorisation_kind": "card_present",
-        "iso8583": {"37": "623410000017", "49": "978", "51": "978"},
-    },
-    "IncrementRequest": {"transaction_id": "tx-1", "billing_amount": "2.00", "billing_currency": "EUR"},
-    "ReversalRequest": {"transaction_id": "tx-1", "billing_amount": "1.00", "billing_currency": "EUR"},
-    "PresentmentRequest": {
-        "transaction_id": "tx-1",
-        "presentment_id": "clearing-1",
-        "billing_amount": "12.30",
-        "billing_currency": "EUR",
-        "settlement_amount": "12.30",
-        "settlement_currency": "EUR",
-        "interchange_amount": "0.0246",
-    },
-    "RefundRequest": {
-        "transaction_id": "tx-1",
-        "refund_id": "refund-1",
-        "billing_amount": "4.00",
-        "billing_currency": "EUR",
-        "settlement_amount": "4.00",
-        "settlement_currency": "EUR",
-    },
-}
 
 
 class _Example(NamedTuple):
@@ -123,8 +97,9 @@ class _Story:
         blocked.authorisations[began.body.key] = self.pending
         made["increment", 403] = self._decide(blocked, "increment", began)
         made["increment", 201] = self._decide(book, "increment", began)
-        for kind in ("reversal", "presentment", "refund"):
-            made[kind, 200] = self._decide(book, kind, began)
+        for message in MESSAGES.values():
+            if message.is_sent and not message.declined_for:
+                made[message.type, 200] = self._decide(book, message.type, began)
         return made
 
     def _book(self, posted: int, *, blocked: bool = False) -> Book:
@@ -134,7 +109,7 @@ class _Story:
         return Book({state.account: state for state in accounts}, cards=cards)
 
     def _decide(self, book: Book, kind: str, began: Authorised | None = None) -> _Example:
-        request = decode_request(kind, orjson.dumps(REQUESTS[f"{kind.capitalize()}Request"]))
+        request = decode_request(kind, orjson.dumps(MESSAGES[kind].example))
         asked = Asked("acme", f"evt-{kind}", request, began)
         bodies = decide(book, asked, Slot(17, _TIME))
         for body in bodies:

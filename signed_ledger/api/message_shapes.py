@@ -110,8 +110,13 @@ def _recorded(message: Message) -> Shape:
     return object_of(message.title, required, optional)
 
 
+def request_shape(kind: str) -> str:
+    """The name of the schema of what a Scheme sends."""
+    return f"{kind.capitalize()}Request"
+
+
 SENT: Final[dict[str, Shape]] = {
-    f"{name.capitalize()}Request": _sent(message) for name, message in MESSAGES.items() if message.is_sent
+    request_shape(name): _sent(message) for name, message in MESSAGES.items() if message.is_sent
 }
 RECORDS: Final[dict[str, Shape]] = {
     "Load": object_of("Money put on a card by the Issuer.", {**DECIDED, "type": {"const": "load"}}),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from signed_ledger import __version__
 from signed_ledger.api.answers import REPLAYED
-from signed_ledger.api.examples import REQUESTS, reply_examples
+from signed_ledger.api.examples import reply_examples
 from signed_ledger.api.operations import BEFORE_ROUTING, OPERATIONS, Operation, Parameter, Reply
 from signed_ledger.api.problems import PROBLEM_TYPE, problem_document
 from signed_ledger.api.schema import ref
@@ -88,7 +88,7 @@ def _operation(operation: Operation, examples: dict[tuple[str, int], Any]) -> di
         "security": [] if operation.tag == "public" else [{operation.tag: []}],
     }
     if operation.body is not None:
-        content = {"schema": ref(operation.body), "example": REQUESTS[operation.body]}
+        content = {"schema": ref(operation.body), "example": operation.example}
         made["requestBody"] = {"required": True, "content": {"application/json": content}}
     return made
 

@@ -1,10 +1,12 @@
 """The one table of what is served. The routes, the OpenAPI document and the docs page are made from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 from signed_ledger.api.answers import STATUS_BY_DECISION, STATUS_BY_DECLINE
+from signed_ledger.api.message_shapes import request_shape
 from signed_ledger.api.schema import CURRENCY, MOMENT, NAME, SEQ, WEBHOOK_ID
 from signed_ledger.errors import (
     AuthorityUnknown,
@@ -57,7 +59,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path. `tag` and `name` say who handles it; `codes` stand in the order of the checks."""
+    """One method of one path. `tag` and `name` say who handles it; `codes` stand in the order of the checks.
+
+    `body` names the schema of what is sent, and `example` is one.
+    """
 
     tag: str
     name: str
@@ -69,6 +74,7 @@ class Operation:
     codes: Codes = ()
     parameters: tuple[Parameter, ...] = ()
     body: str | None = None
+    example: Mapping[str, Any] | None = None
     aliases: tuple[str, ...] = ()
 
 
@@ -134,7 +140,8 @@ def _webhook(message: Message) -> Operation:
         summary=message.title,
         about=f"{message.about} {_RETRY}",
         parameters=_WEBHOOK_HEADERS,
-        body=f"{message.type.capitalize()}Request",
+        body=request_shape(message.type),
+        example=message.example,
         replies=tuple(replies),
         codes=(*_SENT, *message.refused_for, *_FAILED),
     )

@@ -77,13 +77,13 @@ def _check(command: ChangeCard) -> None:
 async def _change(options: argparse.Namespace, settings: Settings, command: ChangeCard) -> tuple[int, CardState]:
     async with opened_ledger(settings, entry_signers(settings, passphrases_of(options, settings))) as ledger:
         if command.scheme is not None:
-            check_scheme(ledger.keyring, command.scheme)
+            check_has_key(ledger.keyring, command.scheme)
         answer = await ledger.submit(command)
     assert isinstance(answer.body, CardChange)
     return answer.seq, answer.body.card
 
 
-def check_scheme(keyring: Keyring, name: str) -> None:
+def check_has_key(keyring: Keyring, name: str) -> None:
     """Raise `KeyUnknown`, naming the Schemes there are, unless this one has a valid key: a card is bound for ever."""
     names = sorted({key.whose for key in keyring if key.role == "scheme" and key.valid_to is None})
     if name not in names:
@@ -92,7 +92,7 @@ def check_scheme(keyring: Keyring, name: str) -> None:
 
 async def bind_once(ledger: Ledger, settings: Settings, card_id: str, scheme: str) -> None:
     """Bind a card unless it is this Scheme's already. Raises `KeyUnknown`; `StateConflict` where it is another's."""
-    check_scheme(ledger.keyring, scheme)
+    check_has_key(ledger.keyring, scheme)
     try:
         await ledger.submit(ChangeCard("bind", card_id, scheme))
     except StateConflict:

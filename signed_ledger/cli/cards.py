@@ -5,19 +5,18 @@ import asyncio
 import secrets
 from typing import Any, Final
 
-from signed_ledger.api.query import read_moment
 from signed_ledger.api.views import view_balance
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.card_commands import bind_once
 from signed_ledger.cli.output import print_facts, print_json, print_table
-from signed_ledger.cli.reading import TransactionRead, read_balances, read_card, read_transactions
+from signed_ledger.cli.reading import TransactionRead, moment_of, read_balances, read_card, read_transactions
 from signed_ledger.cli.wiring import entry_signers, opened_ledger, passphrases_of
 from signed_ledger.config import Settings, variable_of
 from signed_ledger.encoding import encode_time, members_of
-from signed_ledger.errors import CardNotFound, Invalid, Malformed
+from signed_ledger.errors import CardNotFound, Invalid
 from signed_ledger.money import MINOR_DIGITS, Money, read_amount
 from signed_ledger.records import CardState, Load
-from signed_ledger.store import Balance, Moment
+from signed_ledger.store import Balance
 
 AMOUNTS: Final = ("currency", "posted", "held", "available")
 
@@ -115,7 +114,7 @@ async def _load(options: argparse.Namespace, settings: Settings, command: Load) 
 
 
 def balance(options: argparse.Namespace, settings: Settings) -> int:
-    found = asyncio.run(read_balances(settings, options.card_id, _moment(options.at)))
+    found = asyncio.run(read_balances(settings, options.card_id, moment_of(options.at, "--at")))
     accounts = [view_balance(balance) for balance in found.balances]
     accounts = [account for account in accounts if options.currency in (None, account["currency"])]
     if not accounts:
@@ -126,13 +125,6 @@ def balance(options: argparse.Namespace, settings: Settings) -> int:
     else:
         print_table(AMOUNTS, [[account[name] for name in AMOUNTS] for account in accounts], right=AMOUNTS[1:])
     return 0
-
-
-def _moment(text: str | None) -> Moment | None:
-    try:
-        return None if text is None else read_moment(text, "TIME")
-    except Malformed as error:
-        raise Invalid("--at", error.detail) from None
 
 
 def transactions(options: argparse.Namespace, settings: Settings) -> int:

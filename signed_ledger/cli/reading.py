@@ -4,11 +4,18 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, NamedTuple, TypeAlias, cast
 
+from signed_ledger.api.query import read_moment
 from signed_ledger.cli.wiring import opened_store, registry
 from signed_ledger.config import Settings
-from signed_ledger.errors import CardNotFound, EntryNotFound, IntegrityViolation, Invalid, Refusal
+from signed_ledger.errors import CardNotFound, EntryNotFound, IntegrityViolation, Invalid, Malformed, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.verified import verified_account, verified_body, verified_card, verified_entry
+from signed_ledger.ledger.verified import (
+    verified_account,
+    verified_body,
+    verified_card,
+    verified_entry,
+    verified_terms,
+)
 from signed_ledger.records import DEFAULT_TERMS, CardState, CardTransaction, Load, Terms, card
 from signed_ledger.store import (
     AtSeq,
@@ -103,16 +110,21 @@ async def read_terms_in_force(settings: Settings) -> TermsRead:
     if stored is None:
         return TermsRead(None, DEFAULT_TERMS)
     with verifying(f"at seq {stored.seq}"):
-        terms = verified_body(stored, keyring)
-        if not isinstance(terms, Terms):
-            raise Invalid("keys", f"names entry {stored.seq}, which has no terms")
-    return TermsRead(stored.seq, terms)
+        return TermsRead(stored.seq, verified_terms(stored, keyring))
 
 
 def _verified(stored: StoredEntry, keyring: Keyring) -> TransactionRead:
     with verifying(f"at seq {stored.seq}"):
         time = verified_entry(stored, keyring).time
         return TransactionRead(stored.seq, time, cast(CardsOwn, verified_body(stored, keyring)))
+
+
+def moment_of(text: str | None, option: str) -> Moment | None:
+    """The moment that an option names; raise `Invalid` naming the option."""
+    try:
+        return None if text is None else read_moment(text, "TIME")
+    except Malformed as error:
+        raise Invalid(option, error.detail) from None
 
 
 @contextmanager

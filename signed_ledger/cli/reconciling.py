@@ -14,7 +14,7 @@ from signed_ledger.cli.arguments import Commands, add_command
 from signed_ledger.cli.outcome import DONE, REFUSED
 from signed_ledger.cli.output import print_json, print_table
 from signed_ledger.cli.reading import opened_reader
-from signed_ledger.cli.settling import check_scheme, read_day
+from signed_ledger.cli.settling import check_registered, read_day
 from signed_ledger.cli.wiring import opened_store, registry
 from signed_ledger.config import Settings
 from signed_ledger.daily import Difference, Line, Posting, read_postings, read_scheme_file, reconcile, settlement_span
@@ -68,7 +68,7 @@ async def _reconcile(options: argparse.Namespace, settings: Settings, day: date 
         settlements = await reader.settlements(options.scheme)
         async with opened_store(settings) as store:  # after them: it then knows every key that signed what they settle
             keyring = await registry(store, settings)
-        check_scheme(keyring, options.scheme)
+        check_registered(keyring, options.scheme)
         span = settlement_span(settlements, options.scheme, day)
         settlement, ours = await read_postings(reader, keyring, options.scheme, span)
     counts: Counter[str] = Counter()

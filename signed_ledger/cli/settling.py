@@ -30,7 +30,7 @@ from signed_ledger.daily import (
     settled_before,
     write_settlement_files,
 )
-from signed_ledger.encoding import encode_time
+from signed_ledger.encoding import encode_sum, encode_time
 from signed_ledger.errors import Invalid, StateConflict
 from signed_ledger.keyring import Keyring
 from signed_ledger.records import SettledSum
@@ -39,7 +39,7 @@ from signed_ledger.telemetry import Metrics
 
 MANY: Final = 500
 """From how many on a progress bar is worth its line."""
-AMOUNTS: Final = ("gross", "refunds", "fees", "net", "issuer_result")
+SUM_COLUMNS: Final = ("currency", "gross", "refunds", "fees", "net", "issuer_result", "count", "first_seq", "last_seq")
 
 
 def add_commands(commands: Commands) -> None:
@@ -177,7 +177,7 @@ async def _settle(options: argparse.Namespace, settings: Settings, day: date | N
     if day_ends(day, settings.zone) < 0:
         raise Invalid("--date", f"{day} is before 1970")
     async with opened_desk(options, settings) as desk:
-        check_scheme(desk.ledger.keyring, options.scheme)
+        check_registered(desk.ledger.keyring, options.scheme)
         before = await settled_before(desk, options.scheme, day)
         if before is not None:
             return before, Expired()
@@ -186,7 +186,7 @@ async def _settle(options: argparse.Namespace, settings: Settings, day: date | N
         return await settle(desk, options.scheme, day, settings.zone), expired
 
 
-def check_scheme(keyring: Keyring, scheme: str) -> None:
+def check_registered(keyring: Keyring, scheme: str) -> None:
     """Raise `Invalid` for a name under which no Scheme was ever registered."""
     known = schemes_of(keyring)
     if scheme not in known:
@@ -210,17 +210,8 @@ def _settled_members(settled: Settled, expired: Expired, paths: list[Path]) -> d
 
 
 def _sum_members(one: SettledSum) -> dict[str, Any]:
-    return {
-        "currency": one.currency,
-        "gross": one.gross.amount,
-        "refunds": one.refunds.amount,
-        "fees": one.fees.amount,
-        "net": one.net.amount,
-        "issuer_result": one.result.amount,
-        "count": one.count,
-        "first_seq": one.first_seq,
-        "last_seq": one.last_seq,
-    }
+    members = encode_sum(one)
+    return {name: members[name] for name in SUM_COLUMNS}
 
 
 def _print_settled(settled: Settled, expired: Expired, paths: list[Path]) -> None:
@@ -230,9 +221,8 @@ def _print_settled(settled: Settled, expired: Expired, paths: list[Path]) -> Non
     else:
         print(f"{body.date} was settled with {body.scheme} at seq {settled.seq} before; nothing was changed.\n")
     if body.sums:
-        names = ("currency", *AMOUNTS, "count", "first_seq", "last_seq")
-        rows = [[_sum_members(one)[name] for name in names] for one in body.sums]
-        print_table(names, rows, right=names[1:])
+        rows = [list(_sum_members(one).values()) for one in body.sums]
+        print_table(SUM_COLUMNS, rows, right=SUM_COLUMNS[1:])
     else:
         print("Nothing was posted since the settlement before it.")
     if not body.is_complete:

@@ -8,13 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from signed_ledger.api.query import read_moment
 from signed_ledger.cli.arguments import Commands, add_command
 from signed_ledger.cli.output import print_facts, print_json, print_table, shortened
+from signed_ledger.cli.reading import moment_of
 from signed_ledger.cli.statement_reading import read_statement
 from signed_ledger.config import Settings
 from signed_ledger.errors import Invalid, Malformed
-from signed_ledger.store import Moment
 
 Document = dict[str, Any]
 
@@ -74,18 +73,11 @@ def statement(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _read(options: argparse.Namespace, settings: Settings) -> Document:
-    start, end = _moment(options.start, "--from"), _moment(options.end, "--to")
+    start, end = moment_of(options.start, "--from"), moment_of(options.end, "--to")
     try:
         return await read_statement(settings, options.card_id, options.currency, start, end)
     except Malformed as error:
         raise Invalid(f"--{error.field}", error.detail) from None
-
-
-def _moment(text: str | None, option: str) -> Moment | None:
-    try:
-        return None if text is None else read_moment(text, "TIME")
-    except Malformed as error:
-        raise Invalid(option, error.detail) from None
 
 
 # --- CSV -----------------------------------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ from typing import BinaryIO, Final
 from signed_ledger.daily.reconciling import Name, Posting
 from signed_ledger.errors import Invalid
 from signed_ledger.money import MINOR_DIGITS, Fee, Money, read_amount, read_fee
+from signed_ledger.records import MESSAGES
+from signed_ledger.records.messages import POSTINGS
 from signed_ledger.records.names import NAME
 
 REQUIRED: Final = ("type", "transaction_id", "posting_id", "settlement_amount", "settlement_currency")
 OPTIONAL: Final = ("interchange_amount",)
-TYPES: Final = ("presentment", "refund")
 LINE_BYTES_MAX: Final = 4_096
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -92,9 +93,9 @@ def _posting(path: Path, line: int, columns: list[str], cells: list[str]) -> Pos
 
 def _name(row: dict[str, str]) -> Name:
     kind, transaction_id, posting_id = row["type"], row["transaction_id"], row["posting_id"]
-    if kind not in TYPES:
-        raise Invalid("type", f"{kind!r} must be one of {', '.join(TYPES)}")
-    if kind == "refund" and not transaction_id:
+    if kind not in POSTINGS:
+        raise Invalid("type", f"{kind!r} must be one of {', '.join(POSTINGS)}")
+    if not transaction_id and "transaction_id" not in MESSAGES[kind].required:
         transaction_id = posting_id  # a refund of no transaction is known by its own id alone
     for name, value in (("transaction_id", transaction_id), ("posting_id", posting_id or transaction_id)):
         if not NAME.fullmatch(value):

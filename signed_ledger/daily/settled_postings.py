@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from signed_ledger.daily.reconciling import Name, Posting
 from signed_ledger.errors import IntegrityViolation, Invalid, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.verified import verified_settlement, verified_transaction
+from signed_ledger.ledger.verified import verified_of_scheme, verified_settlement
 from signed_ledger.records import CardTransaction, SettledSum, Settlement, Unsettled
 from signed_ledger.rules import Book, unsettled_of
 from signed_ledger.store import Reader, StoredEntry
@@ -58,9 +58,7 @@ async def read_postings(
 
 
 def _transaction(scheme: str, stored: StoredEntry, keyring: Keyring) -> CardTransaction:
-    body = verified_transaction(stored, keyring).body
-    if body.scheme != scheme:
-        raise Invalid("transactions", f"names entry {stored.seq}, which is not {scheme}'s")
+    body = verified_of_scheme(scheme, stored, keyring)
     if body.request.settlement is None:
         raise Invalid("transactions", f"names entry {stored.seq}, which moves no money")
     return body

@@ -23,7 +23,7 @@ from signed_ledger.encoding.entries import (
 from signed_ledger.encoding.evidence import decode_evidence, encode_evidence
 from signed_ledger.encoding.notes import Note, NoteSignature, decode_note, encode_note, encode_signature
 from signed_ledger.encoding.requests import decode_request
-from signed_ledger.encoding.settlements import settlement_csv
+from signed_ledger.encoding.settlements import encode_sum, settlement_csv
 from signed_ledger.encoding.terms import decode_terms, encode_terms
 from signed_ledger.encoding.text import decode_base64, decode_time, encode_base64, encode_json, encode_time
 from signed_ledger.encoding.transactions import encode_totals
@@ -55,6 +55,7 @@ __all__ = [
     "encode_note",
     "encode_signature",
     "encode_state",
+    "encode_sum",
     "encode_terms",
     "encode_time",
     "encode_totals",

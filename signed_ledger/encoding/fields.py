@@ -78,9 +78,6 @@ class Fields:
         code = self.text(currency)
         return Money(parse_minor(self.text(amount), code, amount), code)
 
-    def money_or_none(self, amount: str, currency: str) -> Money | None:
-        return self.money(amount, currency) if amount in self._left or currency in self._left else None
-
     def minor(self, amount: str, currency: str) -> int:
         return parse_minor(self.text(amount), currency, amount)
 

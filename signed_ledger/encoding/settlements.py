@@ -39,12 +39,12 @@ def encode_settlement(body: Settlement) -> dict[str, Any]:
         "decision": body.decision,
         "reason": body.reason,
         "rounded": ROUNDED_IN_FAVOUR_OF,
-        "sums": [_encode_sum(each) for each in body.sums],
+        "sums": [encode_sum(each) for each in body.sums],
         "csv": f"sha256:{encode_base64(hashlib.sha256(csv).digest())} {len(csv)}",
     }
 
 
-def _encode_sum(one: SettledSum) -> dict[str, Any]:
+def encode_sum(one: SettledSum) -> dict[str, Any]:
     return {
         "currency": one.currency,
         "gross": one.gross.amount,
@@ -100,6 +100,6 @@ def settlement_csv(body: Settlement) -> bytes:
     complete = "true" if body.is_complete else "false"
     rows = []
     for one in body.sums:
-        members = {**_encode_sum(one), "scheme": same[0], "date": same[1], "is_complete": complete}
+        members = {**encode_sum(one), "scheme": same[0], "date": same[1], "is_complete": complete}
         rows.append(",".join(str(members[name]) for name in CSV_COLUMNS))
     return "".join(f"{row}\r\n" for row in (",".join(CSV_COLUMNS), *rows)).encode()

@@ -96,8 +96,10 @@ def encode_totals(totals: Totals, currency: str) -> dict[str, Any]:
 def decode_card_transaction(message: Message, fields: Fields) -> CardTransaction:
     form = 2 if fields.has("response_code") else 1
     builds_on = _decode_ref(fields.nested("builds_on")) if fields.has("builds_on") else None
-    request = _decode_asked(message, fields, names_one=builds_on is not None or message.type != "refund")
-    currency = request.billing.currency  # type: ignore[union-attr]
+    must_name_one = "transaction_id" in message.required
+    request = _decode_asked(message, fields, names_one=builds_on is not None or must_name_one)
+    assert request.billing is not None
+    currency = request.billing.currency
     reason = fields.text("reason")
     if form == 2:
         fields.exactly("response_code", RESPONSE_CODES.get(reason, ""))

@@ -8,7 +8,7 @@ from signed_ledger.encoding import decode_body, decode_entry
 from signed_ledger.errors import Fault, Invalid, KeyChangeRefused, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.known import Known
-from signed_ledger.ledger.verified import verified_body, verified_entry
+from signed_ledger.ledger.verified import verified_body, verified_entry, verified_terms
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.records import DEFAULT_TERMS, Genesis, KeyChange, Terms
 from signed_ledger.store import Store, StoredEntry
@@ -43,14 +43,7 @@ async def read_keyring(store: Store, newest: int) -> Keyring:
 async def read_terms(store: Store, keyring: Keyring, newest: int) -> Terms:
     """The terms in force after the entry at seq `newest`; raises `Invalid` where their entry does not verify."""
     stored = await store.terms_entry(newest)
-    return DEFAULT_TERMS if stored is None else _verified_terms(stored, keyring)
-
-
-def _verified_terms(stored: StoredEntry, keyring: Keyring) -> Terms:
-    terms = verified_body(stored, keyring)
-    if not isinstance(terms, Terms):
-        raise Invalid("keys", f"names entry {stored.seq}, which has no terms")
-    return terms
+    return DEFAULT_TERMS if stored is None else verified_terms(stored, keyring)
 
 
 async def follow(store: Store, known: Known, head: Head, newer: list[tuple[int, bytes]]) -> Head:
@@ -78,7 +71,7 @@ async def _follow_one(store: Store, known: Known, head: Head, seq: int, note: by
         change = _change_key(await store.entry(seq), known.keyring)
         log.info("key_changed", op=change.op, role=change.role, whose=change.whose, kid=change.kid, seq=seq)
     elif entry.kind == Terms.KIND:
-        known.terms = _verified_terms(await store.entry(seq), known.keyring)
+        known.terms = verified_terms(await store.entry(seq), known.keyring)
         log.info("terms_changed", seq=seq)
     return Head(seq, note, entry.time)
 

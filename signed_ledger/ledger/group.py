@@ -11,7 +11,7 @@ from signed_ledger.ledger.learning import Learned, settlement_of
 from signed_ledger.ledger.submissions import Answer, Look, Settling, Submission, Webhook
 from signed_ledger.ledger.verified import verified_transaction
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import Body, Evidence, JournalLine, KeyChange, Opening
+from signed_ledger.records import MESSAGES, Body, Evidence, JournalLine, KeyChange, Opening
 from signed_ledger.rules import Asked, Command, Slot, accounts_for, apply, cards_for, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
@@ -134,8 +134,8 @@ class Group:
         return Answer(stored.seq, first.body, stored.note, stored.parts.body, replayed=True)
 
     def _is_fresh(self, command: Asked) -> bool:
-        if command.request.type == "authorisation":
-            return False
+        if MESSAGES[command.request.type].must_begin:
+            return False  # refused whatever that entry says
         return command.key in self.book.authorisations and command.key not in self._learned.authorised
 
     def _check_trusted(self, command: Command) -> None:

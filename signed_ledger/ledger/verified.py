@@ -23,6 +23,7 @@ from signed_ledger.records import (
     PostingKey,
     Settlement,
     State,
+    Terms,
     Unsettled,
     card,
 )
@@ -127,6 +128,13 @@ def verified_posting(key: PostingKey, stored: StoredEntry, keyring: Keyring) -> 
     return stored.seq
 
 
+def verified_terms(stored: StoredEntry, keyring: Keyring) -> Terms:
+    body = verified_body(stored, keyring)
+    if not isinstance(body, Terms):
+        raise Invalid("keys", f"names entry {stored.seq}, which has no terms")
+    return body
+
+
 def verified_settlement(scheme: str, stored: StoredEntry, keyring: Keyring) -> Settlement:
     """A settlement with this Scheme."""
     body = verified_body(stored, keyring)
@@ -135,9 +143,14 @@ def verified_settlement(scheme: str, stored: StoredEntry, keyring: Keyring) -> S
     return body
 
 
-def verified_posted(scheme: str, stored: StoredEntry, keyring: Keyring) -> dict[str, Unsettled]:
-    """What a presentment or refund of this Scheme adds to its next settlement, once both parties' signatures verify."""
+def verified_of_scheme(scheme: str, stored: StoredEntry, keyring: Keyring) -> CardTransaction:
+    """A transaction of this Scheme, once both parties' signatures verify."""
     body = verified_transaction(stored, keyring).body
     if body.scheme != scheme:
         raise Invalid("transactions", f"names entry {stored.seq}, which is not {scheme}'s")
-    return unsettled_of(body, stored.seq)
+    return body
+
+
+def verified_posted(scheme: str, stored: StoredEntry, keyring: Keyring) -> dict[str, Unsettled]:
+    """What such a transaction adds to the Scheme's next settlement."""
+    return unsettled_of(verified_of_scheme(scheme, stored, keyring), stored.seq)

@@ -98,9 +98,13 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Money put on a card by the Issuer."""
+    """Money put on a card by the Issuer: no Scheme's."""
 
     KIND: ClassVar[str] = "transaction"
+    type: ClassVar[str] = "load"
+    scheme: ClassVar[str] = ""
+    decision: ClassVar[str] = "posted"
+    reason: ClassVar[str] = "ok"
 
     transaction_id: str
     card_id: str
@@ -112,23 +116,6 @@ class Load:
         check_asked(self.billing, "billing")
         if self.billing.minor == 0:
             raise Invalid("billing_amount", "must be more than nothing")
-
-    @property
-    def type(self) -> str:
-        return "load"
-
-    @property
-    def scheme(self) -> str:
-        """None's: it is the Issuer's own."""
-        return ""
-
-    @property
-    def decision(self) -> str:
-        return "posted"
-
-    @property
-    def reason(self) -> str:
-        return "ok"
 
     @property
     def hold_change(self) -> Money:

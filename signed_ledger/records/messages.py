@@ -3,8 +3,9 @@
 A field of money stands for two on the wire: `billing` is `billing_amount` and `billing_currency`.
 """
 
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from signed_ledger.errors import AuthorisationNotFound, CardNotFound, Refusal, StateConflict, TransactionExists
 
@@ -21,7 +22,7 @@ class Message:
 
     One that may be declined is a question, answered `approved`; any other is an advice, answered `posted`. `direction`
     is 1 where the card pays, -1 where it is paid, 0 where no money moves. What a Scheme does not send (`is_sent` is
-    false) is the Issuer's own and rests on no evidence.
+    false) is the Issuer's own and rests on no evidence. The examples, in the order of the rows, are one card's life.
     """
 
     type: str
@@ -32,11 +33,17 @@ class Message:
     declined_for: tuple[str, ...] = ()
     refused_for: Refusals = ()
     direction: int = 0
+    example: Mapping[str, Any] = field(default_factory=dict)
     is_sent: bool = True
 
     @property
     def approving(self) -> str:
         return "approved" if self.declined_for else "posted"
+
+    @property
+    def must_begin(self) -> bool:
+        """Whether a transaction can only begin with it."""
+        return TransactionExists in self.refused_for
 
     def admits(self, decision: str, reason: str) -> bool:
         """Whether this can be decided on such a message."""
@@ -52,6 +59,19 @@ _ROWS: Final = (
         optional=("authorisation_kind", "iso8583"),
         declined_for=("insufficient_funds", "card_blocked", "card_not_found"),
         refused_for=(TransactionExists,),
+        example={
+            "transaction_id": "tx-1",
+            "card_id": "card-1",
+            "merchant_name": "Café Central",
+            "merchant_country": "AT",
+            "merchant_mcc": "5812",
+            "billing_amount": "12.30",
+            "billing_currency": "EUR",
+            "transaction_amount": "12.30",
+            "transaction_currency": "EUR",
+            "authorisation_kind": "card_present",
+            "iso8583": {"37": "623410000017", "49": "978", "51": "978"},
+        },
     ),
     Message(
         type="increment",
@@ -61,6 +81,7 @@ _ROWS: Final = (
         optional=(*LIKE_BEFORE, "transaction", "iso8583"),
         declined_for=("insufficient_funds", "card_blocked"),
         refused_for=(AuthorisationNotFound, StateConflict),
+        example={"transaction_id": "tx-1", "billing_amount": "2.00", "billing_currency": "EUR"},
     ),
     Message(
         type="reversal",
@@ -69,6 +90,7 @@ _ROWS: Final = (
         required=("transaction_id",),
         optional=(*LIKE_BEFORE, "billing", "transaction", "iso8583"),
         refused_for=(AuthorisationNotFound, StateConflict),
+        example={"transaction_id": "tx-1", "billing_amount": "1.00", "billing_currency": "EUR"},
     ),
     Message(
         type="presentment",
@@ -88,6 +110,15 @@ _ROWS: Final = (
         ),
         refused_for=(AuthorisationNotFound, CardNotFound, StateConflict),
         direction=1,
+        example={
+            "transaction_id": "tx-1",
+            "presentment_id": "clearing-1",
+            "billing_amount": "12.30",
+            "billing_currency": "EUR",
+            "settlement_amount": "12.30",
+            "settlement_currency": "EUR",
+            "interchange_amount": "0.0246",
+        },
     ),
     Message(
         type="refund",
@@ -97,6 +128,14 @@ _ROWS: Final = (
         optional=("transaction_id", "refund_id", *LIKE_BEFORE, "transaction", "interchange", "iso8583"),
         refused_for=(AuthorisationNotFound, CardNotFound, StateConflict),
         direction=-1,
+        example={
+            "transaction_id": "tx-1",
+            "refund_id": "refund-1",
+            "billing_amount": "4.00",
+            "billing_currency": "EUR",
+            "settlement_amount": "4.00",
+            "settlement_currency": "EUR",
+        },
     ),
     Message(
         type="expiry",
@@ -107,6 +146,8 @@ _ROWS: Final = (
     ),
 )
 MESSAGES: Final = {row.type: row for row in _ROWS}
+POSTINGS: Final = tuple(row.type for row in _ROWS if row.direction)
+"""The types that move money, and so are settled."""
 
 RESPONSE_CODES: Final = {"ok": "00", "insufficient_funds": "51", "card_blocked": "62", "card_not_found": "14"}
 """The reason of each decision as ISO 8583 has it: DE 39."""

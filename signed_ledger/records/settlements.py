@@ -79,9 +79,14 @@ class Settlement:
     """All that a Scheme is owed, moved out on a business day; `sums` by currency, in order of its code.
 
     `day_ends` is when the business day ended or ends, in microseconds since 1970 UTC; `is_complete` is whether it had.
+    It is no card's.
     """
 
     KIND: ClassVar[str] = "transaction"
+    type: ClassVar[str] = "settlement"
+    card_id: ClassVar[str] = ""
+    decision: ClassVar[str] = "posted"
+    reason: ClassVar[str] = "ok"
 
     scheme: str
     date: str
@@ -99,25 +104,8 @@ class Settlement:
             raise Invalid("sums", "must be one for each currency, in order of its code")
 
     @property
-    def type(self) -> str:
-        return "settlement"
-
-    @property
     def transaction_id(self) -> str:
         return f"settlement-{self.date}"
-
-    @property
-    def card_id(self) -> str:
-        """No card's."""
-        return ""
-
-    @property
-    def decision(self) -> str:
-        return "posted"
-
-    @property
-    def reason(self) -> str:
-        return "ok"
 
 
 def check_date(text: object, name: str) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from signed_ledger.errors import Invalid
-from signed_ledger.records import MESSAGES, Body, Load, Terms
+from signed_ledger.records import MESSAGES, Body, Load
 from signed_ledger.rules import cards, load, settling
 from signed_ledger.rules.book import Book, apply, authorisation_after, changes_account, remember
 from signed_ledger.rules.commands import Asked, Authorised, ChangeCard, Command, Settle, Slot
@@ -42,11 +42,7 @@ def _decide(book: Book, command: Command, slot: Slot) -> list[Body]:
         return cards.decide(book, command, slot)
     if isinstance(command, Settle):
         return settling.decide(book, command, slot)
-    return _changed_terms(command)
-
-
-def _changed_terms(terms: Terms) -> list[Body]:
-    return [terms]
+    return [command]
 
 
 __all__ = [

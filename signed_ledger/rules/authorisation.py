@@ -1,6 +1,6 @@
 """May this card spend this? Checked in docs/API.md's order: state, then card, then funds."""
 
-from typing import Final
+from typing import Any, Final
 
 from signed_ledger.errors import TransactionExists
 from signed_ledger.records import Body, Request, Totals
@@ -30,7 +30,7 @@ def decide(book: Book, command: Asked, slot: Slot) -> list[Body]:
     return [approved(command, request, slot, days, totals=totals)]
 
 
-def approved(command: Asked, request: Request, slot: Slot, days: int, **outcome: object) -> Body:
+def approved(command: Asked, request: Request, slot: Slot, days: int, **outcome: Any) -> Body:
     """An approval whose hold lasts `days` from this entry's time on."""
     return decided(
         command,
@@ -39,5 +39,5 @@ def approved(command: Asked, request: Request, slot: Slot, days: int, **outcome:
         reason="ok",
         window_days=days,
         expires=slot.time + days * DAY,
-        **outcome,  # type: ignore[arg-type]
+        **outcome,
     )

@@ -96,8 +96,8 @@ def _opened(book: Book, body: Opening) -> Effect:
     if body.account in book.accounts:
         raise Invalid("account", f"{body.account.owner} in {body.account.currency} is open already")
     card_id = card_of(body.account.owner)
-    is_new = card_id is not None and card_id not in book.cards
-    return Effect(State(body.account, 0, 0), card=CardState(card_id) if is_new else None)  # type: ignore[arg-type]
+    card = None if card_id is None or card_id in book.cards else CardState(card_id)
+    return Effect(State(body.account, 0, 0), card=card)
 
 
 def _transacted(book: Book, body: CardTransaction, seq: int) -> Effect:

@@ -43,7 +43,8 @@ def check_matches(request: Request, authorised: Request) -> None:
         given, before = _comparable(request, name), _comparable(authorised, name)
         if given is not None and before is not None and given != before:
             raise Malformed(f"{name} is not the one that was authorised.", field=name)
-    if request.billing is not None and request.billing.currency != authorised.billing.currency:  # type: ignore[union-attr]
+    assert authorised.billing is not None
+    if request.billing is not None and request.billing.currency != authorised.billing.currency:
         raise Malformed("billing_currency is not the one that was authorised.", field="billing_currency")
 
 

@@ -1,7 +1,7 @@
 """What deciding a command needs to know, so that the writer can read it first."""
 
 from signed_ledger.money import MINOR_DIGITS
-from signed_ledger.records import ISSUER, AccountId, AuthorisationState, Load, Terms, card, external, scheme
+from signed_ledger.records import ISSUER, MESSAGES, AccountId, AuthorisationState, Load, Terms, card, external, scheme
 from signed_ledger.rules.book import Book
 from signed_ledger.rules.commands import Asked, ChangeCard, Command, Settle
 from signed_ledger.rules.legs import accounts_of
@@ -45,7 +45,8 @@ def cards_for(book: Book, command: Command) -> list[str]:
         state = book.authorisations.get(command.key)
         if state is None:
             return [] if command.request.card_id is None else [command.request.card_id]
-        return [state.card_id] if command.request.type == "increment" else []
+        message = MESSAGES[command.request.type]
+        return [state.card_id] if "card_blocked" in message.declined_for and not message.must_begin else []
     if isinstance(command, Load | ChangeCard):
         return [command.card_id]
     assert isinstance(command, Settle | Terms)

@@ -52,7 +52,8 @@ def _forced(book: Book, command: Asked) -> CardTransaction:
         final=command.request.final is not False,
         interchange=interchange_of(book.terms, command, command.request),
     )
-    totals = cleared(Totals(), request.billing.minor, final=request.final is True)  # type: ignore[union-attr]
+    assert request.billing is not None
+    totals = cleared(Totals(), request.billing.minor, final=request.final is True)
     flags = _flags(book, request, {"forced"})
     return decided(command, request, decision="posted", reason="ok", totals=totals, flags=flags)
 

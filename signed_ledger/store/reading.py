@@ -75,7 +75,7 @@ class Reader:
         return await self._run(find_due, now)
 
     async def posted(self, scheme: str, known: int, rows_max: int) -> list[StoredEntry]:
-        """A Scheme's presentments and refunds after the seq `known`, oldest first, at most `rows_max`."""
+        """A Scheme's `POSTINGS` after the seq `known`, oldest first, at most `rows_max`."""
         return await self._run(read_posted, scheme, known, rows_max)
 
     async def settlements(self, scheme: str) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from signed_ledger.errors import Fault
 from signed_ledger.records import AccountId, AuthorisationKey, Parts, PostingKey
 from signed_ledger.records import scheme as scheme_account
+from signed_ledger.records.messages import POSTINGS
 from signed_ledger.store.connection import Connection, connect, insert_rows
 from signed_ledger.tables import Row
 
@@ -165,7 +166,7 @@ def _settlements(connection: sqlite3.Connection, scheme: str, known: int) -> Fou
 
 
 def read_posted(connection: sqlite3.Connection, scheme: str, known: int, rows_max: int | None) -> list[StoredEntry]:
-    """A Scheme's presentments and refunds after the seq `known`, oldest first, at most `rows_max`."""
+    """A Scheme's `POSTINGS` after the seq `known`, oldest first, at most `rows_max`."""
     limit = -1 if rows_max is None else rows_max
     return [_entry(row) for row in connection.execute(_POSTED, (known, scheme, limit))]
 
@@ -283,7 +284,7 @@ WITH RECURSIVE each(currency) AS (
 SELECT currency FROM each WHERE currency IS NOT NULL
 """
 _POSTED: Final = (
-    "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "
+    "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "  # noqa: S608
     "LEFT JOIN entries AS e ON e.seq = t.seq LEFT JOIN parts AS p ON p.seq = t.seq "
-    "WHERE t.seq > ? AND t.scheme = ? AND t.type IN ('presentment', 'refund') ORDER BY t.seq LIMIT ?"
+    f"WHERE t.seq > ? AND t.scheme = ? AND t.type IN ({', '.join(map(repr, POSTINGS))}) ORDER BY t.seq LIMIT ?"
 )
