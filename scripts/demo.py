@@ -107,7 +107,8 @@ class Caller:
         try:
             self._key = load_key(demo.private_file(role), None)
         except Unaskable as error:
-            raise CannotAsk(f"{error}; start the demo's server first: make run") from None
+            hint = "start the demo's server first: make run; with its DEMO_DIR, if it has one"
+            raise CannotAsk(f"{error}; {hint}") from None
 
     def send(self, path: str, webhook_id: str, fields: dict[str, Any]) -> Answer:
         body = json.dumps(fields).encode()

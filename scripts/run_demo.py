@@ -7,6 +7,7 @@ PORT moves it from port 8080; DEMO_DIR keeps everything in another folder. `make
 import argparse
 import asyncio
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Mapping
@@ -124,6 +125,7 @@ async def register_and_load(settings: Settings, public_keys: Mapping[str, bytes]
 def tell(demo: Demo) -> None:
     ledger = shown(demo.folder / "ledger.db")
     again = "" if demo.port == 8080 else f" PORT={demo.port}"
+    again += "" if demo.folder == PROJECT / ".demo" else f" DEMO_DIR={shlex.quote(str(demo.folder))}"
     print_facts(
         [
             ("The demo's ledger", ledger),

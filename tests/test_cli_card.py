@@ -138,7 +138,7 @@ def test_a_bound_card_stays_bound_when_it_is_blocked(installation: Installation)
         pytest.param(2, ("bind", "card-1"), "SCHEME", id="no Scheme"),
         pytest.param(1, ("block", "nobody"), "No card nobody", id="a block of a card never seen"),
         pytest.param(1, ("unblock", "nobody"), "No card nobody", id="an unblock of a card never seen"),
-        pytest.param(1, ("unblock", "card-1"), "not blocked already", id="an unblock of a card that is not blocked"),
+        pytest.param(1, ("unblock", "card-1"), "is not blocked.", id="an unblock of a card that is not blocked"),
         pytest.param(2, ("block", "card-1", "--why", "x" * 201), "why", id="more reason than is recorded"),
         pytest.param(2, ("block", "card-1", "--why", "lost\nfound"), "why", id="a reason of two lines"),
         pytest.param(2, ("block", "card-1", "--why", "\udcff"), "why", id="a reason that is not UTF-8"),

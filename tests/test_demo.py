@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -76,7 +77,7 @@ def test_the_demo_goes_as_told_again_and_again(demo: DemoRun) -> None:
         assert "the Issuer loads" in demo.script("demo.py").stdout
         server.send_signal(signal.SIGINT)
         assert server.wait(DEADLINE_SECONDS) == 0
-    assert f"make demo PORT={demo.port}" in demo.told
+    assert f"make demo PORT={demo.port} DEMO_DIR={shlex.quote(str(demo.folder))}" in demo.told
     assert f"http://127.0.0.1:{demo.port}/docs" in demo.told
     with demo.serve() as server:
         assert "Making" not in demo.told
@@ -122,7 +123,9 @@ def test_a_first_run_that_was_broken_off_is_taken_up(demo: DemoRun) -> None:
 
 
 def test_without_a_server_the_demo_says_what_to_do(demo: DemoRun) -> None:
-    assert "make run" in demo.script("demo.py", status=2).stderr
+    told = demo.script("demo.py", status=2).stderr
+    assert "make run" in told
+    assert "DEMO_DIR" in told
     with demo.serve():
         pass
     assert "make run" in demo.script("demo.py", status=2).stderr

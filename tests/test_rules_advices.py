@@ -260,7 +260,7 @@ def test_a_card_may_be_bound_before_it_has_an_account() -> None:
     [
         pytest.param(ChangeCard("block", "c9"), CardNotFound, "c9", id="a card that is not known"),
         pytest.param(ChangeCard("unblock", "c9"), CardNotFound, "c9", id="nor is it unblocked"),
-        pytest.param(ChangeCard("unblock", "c1"), StateConflict, "not blocked already", id="one that is not blocked"),
+        pytest.param(ChangeCard("unblock", "c1"), StateConflict, "is not blocked.", id="one that is not blocked"),
         pytest.param(ChangeCard("block", "c2"), StateConflict, "is blocked already", id="one that is blocked"),
         pytest.param(ChangeCard("bind", "c3", "amex"), StateConflict, "belongs to visa", id="another Scheme's"),
         pytest.param(ChangeCard("bind", "c3", "visa"), StateConflict, "belongs to visa", id="its own Scheme's"),

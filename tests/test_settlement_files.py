@@ -222,8 +222,8 @@ def test_today_is_that_of_the_time_zone(past: Past, tmp_path: Path) -> None:
 def test_nothing_posted_and_a_day_that_is_over(past: Past, tmp_path: Path) -> None:
     settle(past, tmp_path, "--date", today() - timedelta(days=1))
     shown = past.run("settle", "--scheme", "acme", "--out", tmp_path).stdout
-    assert "Nothing was posted since the settlement before it." in shown
-    assert "The day ends at" in shown
+    assert "nothing was posted between the settlement before it and this one" in shown
+    assert f"{today() + timedelta(days=1)}T00:00:00.000000Z: what is posted after it is in the next" in shown
     assert next(tmp_path.glob(f"*{today()}.csv")).read_bytes().count(b"\r\n") == 1
     past.assert_audits()
 

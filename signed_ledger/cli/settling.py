@@ -224,8 +224,9 @@ def _print_settled(settled: Settled, expired: Expired, paths: list[Path]) -> Non
         rows = [list(_sum_members(one).values()) for one in body.sums]
         print_table(SUM_COLUMNS, rows, right=SUM_COLUMNS[1:])
     else:
-        print("Nothing was posted since the settlement before it.")
+        print("Nothing is in it: nothing was posted between the settlement before it and this one.")
     if not body.is_complete:
-        print(f"\nThe day ends at {encode_time(body.day_ends)}: what is posted from now on is in the next settlement.")
+        day_ends = encode_time(body.day_ends)
+        print(f"\nIt was made before the day's end, {day_ends}: what is posted after it is in the next settlement.")
     print()
     print_facts([(path.suffix[1:], path) for path in paths])

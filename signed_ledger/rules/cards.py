@@ -29,5 +29,6 @@ def _blocked(command: ChangeCard, known: CardState | None) -> CardState:
         raise CardNotFound(f"No card {command.card_id} is known here.", field="card_id")
     blocked = command.op == "block"
     if known.blocked is blocked:
-        raise StateConflict(f"Card {known.card_id} is {'' if blocked else 'not '}blocked already.", field="card_id")
+        stands = "blocked already" if blocked else "not blocked"
+        raise StateConflict(f"Card {known.card_id} is {stands}.", field="card_id")
     return CardState(known.card_id, known.scheme, blocked)
