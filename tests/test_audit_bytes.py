@@ -53,9 +53,8 @@ BLOBS = [(0, 1, "note"), (1, 1, "body"), (1, 2, "state"), (1, 3, "evidence")]
 
 
 @pytest.mark.parametrize(("table", "column"), [blob[:2] for blob in BLOBS], ids=[blob[2] for blob in BLOBS])
-def test_every_byte_changed_is_caught_at_its_entry(sample: Sample, copy: Copy, table: int, column: int) -> None:
-    """Of every entry some bytes; of the first and last of each shape every one."""
-    positions, whole = positions_of(sample.path), copy.seqs_of_each_shape()
+def test_every_byte_changed_is_caught_at_its_entry(sample: Sample, table: int, column: int) -> None:
+    positions = positions_of(sample.path)
     changed = 0
     for position in positions:
         data = (position.rows[table] or [()])[0][column]
@@ -63,7 +62,7 @@ def test_every_byte_changed_is_caught_at_its_entry(sample: Sample, copy: Copy, t
             continue
         frozen = opener_before(positions, position.seq)
         assert not is_caught(frozen, position)
-        for index in range(0, len(data), 1 if SOAK or position.seq in whole else 5):
+        for index in range(len(data)):
             flips = range(1, 256) if SOAK else (1, 0x20, 0x80) if index % 16 == 0 else (1 << index % 8,)
             for flip in flips:
                 edited = data[:index] + bytes([data[index] ^ flip]) + data[index + 1 :]
