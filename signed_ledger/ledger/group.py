@@ -11,7 +11,7 @@ from signed_ledger.ledger.learning import Learned, settlement_of
 from signed_ledger.ledger.submissions import Answer, Look, Settling, Submission, Webhook
 from signed_ledger.ledger.verified import verified_transaction
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import MESSAGES, Body, Evidence, JournalLine, KeyChange, Opening
+from signed_ledger.records import MESSAGES, AccountId, Body, Evidence, JournalLine, KeyChange, Opening, card
 from signed_ledger.rules import Asked, Command, Slot, accounts_for, apply, cards_for, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
@@ -85,6 +85,8 @@ class Group:
         if isinstance(command, Asked) and self._is_fresh(command):
             raise Deferred
         self._check_trusted(command)
+        if isinstance(command, Asked):
+            self._check_held(command)
         evidence = submission.evidence if isinstance(submission, Webhook) else None
         return self._record(decide(self.book, command, Slot(self._next_seq, self._time)), evidence)
 
@@ -147,6 +149,17 @@ class Group:
         for name in names:
             if name in self._learned.untrusted:
                 raise _violation() from self._learned.untrusted[name]
+
+    def _check_held(self, command: Asked) -> None:
+        """What an open transaction holds, its card's account must hold: a row that is gone would tell of less."""
+        state = self.book.authorisations.get(command.key)
+        if state is None or state.totals is None:
+            return
+        account = self.book.accounts.get(AccountId(card(state.card_id), state.currency))
+        if account is None or account.held < state.held:
+            error = Invalid("account_states", f"has less for {state.card_id} than {command.key.transaction_id} holds")
+            self._learned.alarm(state.seq, error)
+            raise _violation() from error
 
     def _check_since(self, settling: Settling) -> None:
         name = settlement_of(settling.command.scheme)
