@@ -22,6 +22,7 @@ from signed_ledger.records import (
     Request,
     Settlement,
     State,
+    Terms,
     Transaction,
 )
 from signed_ledger.rules import Asked, Authorised, Book, ChangeCard, Command, Settle, Slot, apply, decide, remember
@@ -91,6 +92,8 @@ class Replay:
         elif isinstance(body, CardChange) and self.balances.can_judge_card(body.card.card_id):
             self._judge_card(opened, body)
         rows = self._apply(opened, body, touch)
+        if isinstance(body, CardChange | Terms | Settlement):  # release 0.1 wrote none of these
+            self._form = 2
         self.balances.learn(body)
         if isinstance(body, CardTransaction):
             self._lives.take(body, opened.seq)
