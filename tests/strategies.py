@@ -238,11 +238,14 @@ terms = st.builds(
     st.lists(st.builds(Tolerance, scopes, shares, positive), max_size=3).map(tuple),
     st.lists(st.builds(FeeRate, scopes, shares, positive), max_size=3).map(tuple),
 )
+reasons = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200)
 card_changes = st.builds(
+    CardChange, st.just("bind"), st.builds(CardState, names, names, st.booleans()), reasons
+) | st.builds(
     CardChange,
-    st.sampled_from(CARD_OPS),
+    st.sampled_from([op for op in CARD_OPS if op != "bind"]),
     st.builds(CardState, names, st.none() | names, st.booleans()),
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200),
+    reasons,
 )
 
 

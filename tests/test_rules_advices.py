@@ -293,3 +293,8 @@ def test_a_total_beyond_what_the_database_holds_is_refused_like_a_balance(total:
     refusal = till.refused(act)
     assert isinstance(refusal, StateConflict)
     assert refusal.response_code == "61"
+
+
+def test_a_card_is_bound_to_somebody() -> None:
+    with pytest.raises(StateConflict, match="scheme"):
+        Till(100_00).do(ChangeCard("bind", "c1"))

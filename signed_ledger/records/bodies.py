@@ -235,6 +235,8 @@ class CardChange:
     def __post_init__(self) -> None:
         if self.op not in CARD_OPS:
             raise Invalid("op", f"must be one of {', '.join(CARD_OPS)}")
+        if self.op == "bind" and self.card.scheme is None:
+            raise Invalid("scheme", "is missing: to whom the card is bound")
         if len(self.why) > 200 or CONTROL.search(self.why):
             raise Invalid("why", "must be at most 200 characters, none of them control characters")
 
