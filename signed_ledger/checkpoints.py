@@ -40,12 +40,21 @@ def open_checkpoint(note: bytes, *, origin: str, public_key: bytes) -> SignedChe
 
     Lines of other keys are passed over, as C2SP signed-note has it; one that claims this key must verify.
     """
+    signed, signature = open_checkpoint_as(note, origin=origin, public_key=public_key)
+    if not verify(public_key, signed.text, signature):
+        raise Invalid("checkpoint", "has a signature of the ledger's checkpoint key that does not verify")
+    return signed
+
+
+def open_checkpoint_as(note: bytes, *, origin: str, public_key: bytes) -> tuple[SignedCheckpoint, bytes]:
+    """The same, but for the Ed25519 signature, which is given to be verified elsewhere."""
     signed = decode_checkpoint(note)
     if signed.checkpoint.origin != origin:
         raise Invalid("checkpoint", f"is of another ledger, {signed.checkpoint.origin}")
-    if not is_signed_by(signed, VerifierKey(origin, ED25519, public_key)):
-        raise Invalid("checkpoint", "is not signed by the ledger's checkpoint key")
-    return signed
+    lines = list(_lines_of(signed, VerifierKey(origin, ED25519, public_key)))
+    if len(lines) != 1:
+        raise Invalid("checkpoint", "is not signed, once, by the checkpoint key valid here")
+    return signed, lines[0].signature
 
 
 def is_signed_by(signed: SignedCheckpoint, key: VerifierKey) -> bool:
@@ -99,11 +108,3 @@ def read_vkey(text: str) -> VerifierKey:
     if note_key_id(key.name, key.public_key, key.algorithm) != key_id:
         raise Invalid("vkey", "has a key id that is not its own")
     return key
-
-
-def decode_signature_lines(data: bytes) -> tuple[NoteSignature, ...]:
-    """Read signature lines that stand alone, as a witness answers them."""
-    return decode_checkpoint(_ANY_CHECKPOINT + data).signatures
-
-
-_ANY_CHECKPOINT = encode_checkpoint_text(Checkpoint("any", 0, bytes(32))) + b"\n"

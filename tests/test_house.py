@@ -12,8 +12,8 @@ PACKAGE = ROOT / "signed_ledger"
 
 FLOORS = {
     **dict.fromkeys(("errors", "disk"), 0),
-    **dict.fromkeys(("config", "countries", "money", "records", "telemetry"), 1),
-    **dict.fromkeys(("encoding", "merkle", "signing", "tables"), 2),
+    **dict.fromkeys(("config", "countries", "merkle", "money", "records", "telemetry"), 1),
+    **dict.fromkeys(("encoding", "signing", "tables"), 2),
     **dict.fromkeys(("checkpoints", "keyring", "schemes", "rules", "store", "sealing", "trust"), 3),
     **dict.fromkeys(("ledger", "audit", "rebuild", "books"), 4),
     **dict.fromkeys(("api", "daily"), 5),

@@ -36,7 +36,14 @@ from signed_ledger.encoding.entries import (
     entry_key_name,
 )
 from signed_ledger.encoding.evidence import decode_evidence, encode_evidence
-from signed_ledger.encoding.notes import Note, NoteSignature, decode_note, encode_note, encode_signature
+from signed_ledger.encoding.notes import (
+    Note,
+    NoteSignature,
+    decode_note,
+    decode_signature_lines,
+    encode_note,
+    encode_signature,
+)
 from signed_ledger.encoding.proofs import (
     AddCheckpoint,
     InclusionProof,
@@ -79,6 +86,7 @@ __all__ = [
     "decode_note",
     "decode_proof",
     "decode_request",
+    "decode_signature_lines",
     "decode_state",
     "decode_terms",
     "decode_time",

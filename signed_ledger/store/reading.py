@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from signed_ledger.encoding import decode_body
+from signed_ledger.merkle import Tile
 from signed_ledger.records import AuthorisationKey, AuthorisationState, JournalLine, Parts
 from signed_ledger.store.balances import Balances, find_balances
 from signed_ledger.store.connection import Connection, connect
+from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_tile
 from signed_ledger.store.moments import Moment, Span, find_span, head_seq
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
 from signed_ledger.store.writing import StoredEntry, read_entry, read_posted
@@ -81,6 +83,18 @@ class Reader:
     async def settlements(self, scheme: str) -> dict[str, int]:
         """The seq of each of a Scheme's settlements by its date, oldest first."""
         return await self._run(list_settlements, scheme)
+
+    async def tile(self, tile: Tile) -> bytes | None:
+        """The hashes of a tile, in one; `None` where not all of them are there."""
+        return await self._run(read_tile, tile)
+
+    async def bundle(self, tile: Tile) -> list[bytes] | None:
+        """The entries of an entry bundle; `None` where not all of them are there."""
+        return await self._run(read_bundle, tile)
+
+    async def checkpoint(self, size_min: int, size_max: int) -> KeptCheckpoint | None:
+        """The newest checkpoint kept, of those from `size_min` to `size_max` entries, with its cosignatures."""
+        return await self._run(read_checkpoint, size_min, size_max)
 
     async def close(self) -> None:
         await self._connection.close()

@@ -11,6 +11,7 @@ from signed_ledger.records import AccountId, AuthorisationKey, Parts, PostingKey
 from signed_ledger.records import scheme as scheme_account
 from signed_ledger.records.messages import POSTINGS
 from signed_ledger.store.connection import Connection, connect, insert_rows
+from signed_ledger.store.log import find_kept, read_edges
 from signed_ledger.tables import Row
 
 
@@ -36,6 +37,7 @@ class Wanted:
     cards: list[str] = field(default_factory=list)
     postings: list[PostingKey] = field(default_factory=list)
     settlements: list[tuple[str, int]] = field(default_factory=list)  # (scheme, up to which seq the asker knows it)
+    kept: list[int] = field(default_factory=list)  # the newest entry of each checkpoint
 
 
 class FoundAccount(NamedTuple):
@@ -80,6 +82,7 @@ class Found(NamedTuple):
     cards: dict[str, FoundCard]
     postings: dict[PostingKey, StoredEntry]
     settlements: dict[str, FoundSettlements]
+    kept: set[tuple[int, str]]  # (seq, empty) for a checkpoint, (seq, key) for a cosignature
 
 
 class Begun(NamedTuple):
@@ -125,6 +128,10 @@ class Store:
         """The newest entry; one without bytes where there is none at all."""
         return await self._connection.run(_newest)
 
+    async def edges(self, size: int) -> list[list[bytes]]:
+        """The right edge of the tree of `size` entries: see `merkle.Tree`."""
+        return await self._connection.run(read_edges, size)
+
     async def entry(self, seq: int) -> StoredEntry:
         """The entry at `seq`, for the writer's own catching up within its transaction."""
         return await self._connection.run(read_entry, seq)
@@ -155,6 +162,7 @@ def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
         {row[0]: FoundCard(row[1], row[2], _entry(row[3:])) for row in _rows(connection, _CARDS, wanted.cards)},
         {PostingKey(*row[:3]): _entry(row[3:]) for row in _rows(connection, _POSTINGS, wanted.postings)},
         {scheme: _settlements(connection, scheme, known) for scheme, known in wanted.settlements},
+        find_kept(connection, wanted.kept),
     )
 
 
