@@ -14,9 +14,9 @@ FLOORS = {
     **dict.fromkeys(("errors", "disk"), 0),
     **dict.fromkeys(("config", "countries", "fetching", "merkle", "money", "records", "telemetry"), 1),
     **dict.fromkeys(("encoding", "signing", "tables"), 2),
-    **dict.fromkeys(("checkpoints", "keyring", "schemes", "rules", "store", "sealing", "trust"), 3),
+    **dict.fromkeys(("checkpoints", "keyring", "policy", "schemes", "rules", "store", "sealing", "trust"), 3),
     **dict.fromkeys(("ledger", "audit", "rebuild", "books"), 4),
-    **dict.fromkeys(("api", "daily"), 5),
+    **dict.fromkeys(("api", "daily", "publishing", "witness"), 5),
     "cli": 6,
 }
 """docs/architecture.md's table. A module imports from its own package and from lower floors."""
