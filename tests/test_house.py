@@ -16,8 +16,9 @@ FLOORS = {
     **dict.fromkeys(("encoding", "signing", "tables"), 2),
     **dict.fromkeys(("checkpoints", "keyring", "policy", "schemes", "rules", "store", "sealing", "trust"), 3),
     **dict.fromkeys(("ledger", "audit", "rebuild", "books"), 4),
-    **dict.fromkeys(("api", "daily", "publishing", "witness"), 5),
-    "cli": 6,
+    **dict.fromkeys(("daily", "publishing", "witness"), 5),
+    "api": 6,
+    "cli": 7,
 }
 """docs/architecture.md's table. A module imports from its own package and from lower floors."""
 
@@ -32,6 +33,9 @@ ALLOWED = {
     "pyarrow": ("books/parquet.py",),
 }
 """Where each of these packages may be imported, and nowhere else."""
+
+NOT_THE_LEDGER = ("publishing/lock.py", "witness/state.py")
+"""Modules that write to a database which is no ledger, and has no history to keep."""
 
 MONEY_PATHS = ("money", "records", "rules", "encoding")
 FUNCTION_LINES_MAX = 60
@@ -129,6 +133,8 @@ def test_there_is_no_float_near_money(path: str, source: str) -> None:
 
 @every_module
 def test_nothing_is_ever_written_over(path: str, source: str) -> None:
+    if path in NOT_THE_LEDGER:
+        return
     assert [text for text in texts(source) if WRITTEN_OVER.search(text)] == []
 
 

@@ -48,8 +48,10 @@ from signed_ledger.encoding.proofs import (
     AddCheckpoint,
     InclusionProof,
     decode_add_checkpoint,
+    decode_bundle,
     decode_proof,
     encode_add_checkpoint,
+    encode_bundle,
     encode_proof,
 )
 from signed_ledger.encoding.requests import decode_request
@@ -79,6 +81,7 @@ __all__ = [
     "decode_add_checkpoint",
     "decode_base64",
     "decode_body",
+    "decode_bundle",
     "decode_checkpoint",
     "decode_cosignature",
     "decode_entry",
@@ -94,6 +97,7 @@ __all__ = [
     "encode_add_checkpoint",
     "encode_base64",
     "encode_body",
+    "encode_bundle",
     "encode_checkpoint_text",
     "encode_cosignature",
     "encode_entry_note",

@@ -1,6 +1,7 @@
 """Proofs of inclusion (C2SP tlog-proof), and what a log sends to a witness (C2SP tlog-witness, add-checkpoint)."""
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from signed_ledger.encoding.text import decode_base64, encode_base64
@@ -46,6 +47,23 @@ def decode_proof(data: bytes) -> InclusionProof:
     if match is None:
         raise Invalid("proof", f"does not have the lines of a {_HEADER}")
     return InclusionProof(int(match["index"]), _hashes(match["hashes"], "proof"), match["checkpoint"].encode())
+
+
+def encode_bundle(notes: Sequence[bytes]) -> bytes:
+    """Write entries one after the other, each after its length in two bytes (C2SP tlog-tiles, Log entries)."""
+    return b"".join(len(note).to_bytes(2) + note for note in notes)
+
+
+def decode_bundle(data: bytes) -> list[bytes]:
+    """Read an entry bundle; raise `Invalid` where it ends in the middle of an entry."""
+    notes, start = [], 0
+    while start < len(data):
+        end = start + 2 + int.from_bytes(data[start : start + 2])
+        if end > len(data) or start + 2 > len(data):
+            raise Invalid("bundle", "ends in the middle of an entry")
+        notes.append(data[start + 2 : end])
+        start = end
+    return notes
 
 
 def encode_add_checkpoint(request: AddCheckpoint) -> bytes:

@@ -3,7 +3,7 @@
 Two steps, so that reading is the caller's: which tiles are needed, then the proof from what they hold.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from signed_ledger.merkle.hashing import EMPTY_ROOT, node_hash, tree_hash
@@ -38,11 +38,14 @@ def consistency_proof(old: int, new: int, tiles: Tiles) -> list[bytes]:
     return [_hash(part, new, tiles) for part in _consistency_ranges(old, new)]
 
 
-def root_of(size: int, read: Callable[[Tile], bytes]) -> bytes:
-    """The root hash of the tree of `size` leaves; `read` gives the hashes of a tile."""
-    if not size:
-        return EMPTY_ROOT
-    return _hash((0, size), size, {tile: read(tile) for tile in _tiles([(0, size)], size)})
+def root_tiles(size: int) -> list[Tile]:
+    """The tiles that the root of the tree of `size` leaves is made from."""
+    return _tiles([(0, size)], size)
+
+
+def root_of(size: int, tiles: Tiles) -> bytes:
+    """The root hash of the tree of `size` leaves."""
+    return _hash((0, size), size, tiles) if size else EMPTY_ROOT
 
 
 def _inclusion_ranges(index: int, start: int, end: int) -> list[_Range]:

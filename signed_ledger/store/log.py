@@ -7,11 +7,11 @@ from signed_ledger.merkle import TILE_WIDTH, Tile, leaf_hash, width_at
 
 
 class KeptCheckpoint(NamedTuple):
-    """A published checkpoint of `size` entries as it is kept, and the signature lines of witnesses."""
+    """A published checkpoint of `size` entries as it is kept, and the signature lines of witnesses by key."""
 
     size: int
     note: bytes
-    cosignatures: tuple[str, ...]
+    cosignatures: dict[str, str]
 
 
 def read_edges(connection: sqlite3.Connection, size: int) -> list[list[bytes]]:
@@ -50,8 +50,7 @@ def read_checkpoint(connection: sqlite3.Connection, size_min: int, size_max: int
     row = connection.execute(_CHECKPOINT, (size_min - 1, size_max - 1)).fetchone()
     if row is None:
         return None
-    lines = [line for (line,) in connection.execute(_COSIGNATURES, (row[0],)) if type(line) is str]
-    return KeptCheckpoint(row[0] + 1, row[1], tuple(lines))
+    return KeptCheckpoint(row[0] + 1, row[1], dict(connection.execute(_COSIGNATURES, (row[0],))))
 
 
 def find_kept(connection: sqlite3.Connection, seqs: list[int]) -> set[tuple[int, str]]:
@@ -81,4 +80,4 @@ def _notes(connection: sqlite3.Connection, tile: Tile) -> list[bytes]:
 _TILE: Final = "SELECT hashes FROM tiles WHERE level = ? AND number = ?"
 _ROOTS: Final = "SELECT root FROM tiles WHERE level = ? AND number BETWEEN ? AND ? ORDER BY number"
 _CHECKPOINT: Final = "SELECT seq, note FROM checkpoints WHERE seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT 1"
-_COSIGNATURES: Final = "SELECT line FROM cosignatures WHERE seq = ? ORDER BY key"
+_COSIGNATURES: Final = "SELECT key, line FROM cosignatures WHERE seq = ? ORDER BY key"

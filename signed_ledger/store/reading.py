@@ -13,11 +13,14 @@ from signed_ledger.store.connection import Connection, connect
 from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_tile
 from signed_ledger.store.moments import Moment, Span, find_span, head_seq
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
-from signed_ledger.store.writing import StoredEntry, read_entry, read_posted
+from signed_ledger.store.writing import StoredEntry, read_entry, read_key_entries, read_posted
 from signed_ledger.tables import TOTALS, authorisation_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+SEQ_MAX: Final = 2**53 - 1
 
 
 class FoundTransaction(NamedTuple):
@@ -53,6 +56,10 @@ class Reader:
     async def key_changes(self) -> int:
         """How many key entries came after genesis."""
         return await self._run(count_key_changes)
+
+    async def key_entries(self) -> list[StoredEntry]:
+        """The genesis and every key entry, in order of seq."""
+        return await self._run(read_key_entries, SEQ_MAX)
 
     async def entry(self, seq: int) -> StoredEntry:
         return await self._run(read_entry, seq)

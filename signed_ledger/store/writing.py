@@ -118,7 +118,7 @@ class Store:
 
     async def key_entries(self, newest: int) -> list[StoredEntry]:
         """The genesis and every key entry up to seq `newest`, in order of seq."""
-        return await self._connection.run(_key_entries, newest)
+        return await self._connection.run(read_key_entries, newest)
 
     async def terms_entry(self, newest: int) -> StoredEntry | None:
         """The newest terms entry up to seq `newest`, where there is one."""
@@ -212,7 +212,7 @@ def _rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
+def read_key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
     query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys WHERE seq <= ? AND kind <> 'terms') ORDER BY e.seq"  # noqa: S608
     return [_entry(row) for row in connection.execute(query, (newest,))]
 
