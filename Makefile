@@ -119,9 +119,10 @@ $(MADE):
 		rm -rf $(VENV) && "$$python" -m venv $(VENV)
 	@touch $@
 
-$(INSTALLED): $(MADE) setup.py requirements-dev.lock
+$(INSTALLED): $(MADE) setup.py requirements-dev.lock requirements-interop.txt
 	@echo "setup 2/3: $$(grep -c '^[a-z0-9]' requirements-dev.lock) locked packages, about 180 MB the first time"
 	@$(PY) -m pip install -q --no-deps -r requirements-dev.lock
+	@$(PY) -m pip install -q --no-deps --ignore-requires-python --require-hashes -r requirements-interop.txt
 	@echo "setup 3/3: signed_ledger itself"
 	@$(PY) -m pip install -q --no-deps --no-build-isolation --editable .
 	@$(PY) -m pip check > $@.tmp || { cat $@.tmp; echo "the lock does not fit setup.py: run 'make lock'" >&2; exit 1; }
