@@ -19,7 +19,7 @@ from signed_ledger.records import Genesis, KeyChange, RegisteredKey
 from signed_ledger.records.names import SERVICE_ROLES
 from signed_ledger.signing import Signer, check_public_key, kid_of, note_key_id, verify
 
-T = TypeVar("T", Genesis, KeyChange)
+T = TypeVar("T", bound=Genesis | KeyChange)
 
 
 class RootKeys(Protocol):

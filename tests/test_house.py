@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(("config", "countries", "fetching", "merkle", "money", "records", "telemetry"), 1),
     **dict.fromkeys(("encoding", "signing", "tables"), 2),
     **dict.fromkeys(("checkpoints", "keyring", "policy", "schemes", "rules", "store", "sealing", "trust"), 3),
-    **dict.fromkeys(("ledger", "audit", "rebuild", "books"), 4),
+    **dict.fromkeys(("ledger", "audit", "rebuild", "receipts", "books"), 4),
     **dict.fromkeys(("daily", "publishing", "witness"), 5),
     "api": 6,
     "cli": 7,

@@ -45,7 +45,7 @@ def make_app(
     problems = Problems(metrics)
     signatures = Signatures(ledger, reader, clock, settings.answered_authorities)
     webhooks = Webhooks(ledger, signatures, settings)
-    reading = Reading(ledger, reader, signatures, settings, metrics)
+    reading = Reading(ledger, reader, publisher, signatures, settings, metrics)
     public = Public(ledger, reader, publisher, signatures)
     app = _make_application(problems, settings.keepalive_timeout_s)
     app[SIGNATURES] = signatures

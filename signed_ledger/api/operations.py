@@ -190,5 +190,19 @@ OPERATIONS: Final = (
         replies=(Reply(200, "The entry.", "Entry"),),
         codes=(*_READ, EntryNotFound, *_FAILED),
     ),
+    Operation(
+        tag="reading",
+        name="receipt",
+        method="GET",
+        path="/receipts/{seq}",
+        summary="A receipt: what proves an entry to anybody, with no ledger and no network",
+        about="The entry, the parts that the asker may see, a proof that it stands under a signed checkpoint, and what "
+        "leads from the root keys to the two keys that signed; canonical JSON (RFC 8785): keep the bytes as they are. "
+        "signed-ledger check-receipt checks it. A Scheme's key gets the receipts of that Scheme's own transactions, "
+        "without the state. An entry that no checkpoint covers yet is waited for, two seconds at most.",
+        parameters=(Parameter("path", "seq", SEQ, "The entry's number, from 0.", required=True), *_SIGNED_BY),
+        replies=(Reply(200, "The receipt.", "Receipt"),),
+        codes=(*_READ, EntryNotFound, *_FAILED),
+    ),
     *PUBLIC_OPERATIONS,
 )

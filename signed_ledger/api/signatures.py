@@ -39,6 +39,14 @@ class Signatures:
 
     async def verify_read(self, request: HttpRequest) -> None:
         """Raise a refusal of `schemes.verify`, or `RoleNotAllowed`, unless a reader's valid key signed this."""
+        key = await self.verify_caller(request)
+        if key.role not in READING_ROLES:
+            raise RoleNotAllowed(
+                f"Reading is for operators and auditors; this is a {key.role}'s key.", field="signature-input"
+            )
+
+    async def verify_caller(self, request: HttpRequest) -> RegisteredKey:
+        """Give the key of whoever signed this to read, a Scheme's too. Raises the refusals of `schemes.verify`."""
         with suppress(KeyUnknown):  # it may just have been registered, by another process
             self._verify(request, self._find_calling_key, READING)
         # Of a webhook's key that was retired meanwhile the writer learns before it decides; of a reader's only here.
@@ -46,10 +54,7 @@ class Signatures:
         evidence = self._verify(request, self._find_calling_key, READING)
         key = self._ledger.find_key(evidence.kid)
         assert key is not None
-        if key.role not in READING_ROLES:
-            raise RoleNotAllowed(
-                f"Reading is for operators and auditors; this is a {key.role}'s key.", field="signature-input"
-            )
+        return key
 
     async def catch_up(self) -> None:
         """Learn of key changes that other processes wrote. Looks at the store first: a look takes the write lock."""

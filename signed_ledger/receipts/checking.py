@@ -6,12 +6,13 @@
 4. each part shown has the digest that the entry names, and is well-formed
 5. the checkpoint is the ledger's, signed by that checkpoint key
 6. the inclusion proof leads from the entry to the root that the checkpoint names
-7. the Scheme's signature in the evidence verifies, and asks for what the body says
+7. the witnesses that the policy asks for have cosigned the checkpoint, and it accepts the log
+8. the Scheme's signature in the evidence verifies, and asks for what the body says
 
 What is not proven is said too: docs/FORMAT.md, A receipt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -31,8 +32,9 @@ from signed_ledger.encoding import (
 from signed_ledger.errors import Invalid, Refusal
 from signed_ledger.keyring import check_root_approvals
 from signed_ledger.merkle import leaf_hash, verify_inclusion
+from signed_ledger.policy import NONE, Policy, shown
 from signed_ledger.records import Body, CardTransaction, Entry, Evidence, Genesis, KeyChange, RegisteredKey, State
-from signed_ledger.records.names import SERVICE_ROLES
+from signed_ledger.records.names import SERVICE_ROLES, TIME_MAX
 from signed_ledger.schemes import reverify, verify_recorded
 from signed_ledger.sealing import open_entry, open_part
 from signed_ledger.signing import check_public_key, kid_of
@@ -46,7 +48,8 @@ class Step(IntEnum):
     PARTS = 4
     CHECKPOINT = 5
     INCLUSION = 6
-    SCHEME = 7
+    WITNESSES = 7
+    SCHEME = 8
 
 
 class Said(NamedTuple):
@@ -71,9 +74,9 @@ class Checked:
         return self.fault is None
 
 
-def check_receipt(receipt: Receipt, trust: Trust) -> Checked:
-    """Check a decoded receipt against whom its reader trusts."""
-    check = _Check(receipt, trust)
+def check_receipt(receipt: Receipt, trust: Trust, policy: Policy | None = None) -> Checked:
+    """Check a decoded receipt against whom its reader trusts; without a `policy` no witness is asked for."""
+    check = _Check(receipt, trust, policy)
     proven: list[Said] = []
     for step, take in _STEPS.items():
         try:
@@ -87,9 +90,10 @@ def check_receipt(receipt: Receipt, trust: Trust) -> Checked:
 class _Check:
     """A receipt, and what the steps before found in it."""
 
-    def __init__(self, receipt: Receipt, trust: Trust) -> None:
+    def __init__(self, receipt: Receipt, trust: Trust, policy: Policy | None) -> None:
         self.receipt = receipt
         self.trust = trust
+        self.policy = policy
         self.keys: dict[str, bytes] = {}  # by role
         self.entry: Entry
         self.body: Body | None = None
@@ -161,8 +165,11 @@ def _check_parts(check: _Check) -> list[str]:
         check.state = decode_state(open_part("state", entry.state, parts.state))
     if parts.evidence is not None:
         check.evidence = decode_evidence(open_part("evidence", entry.evidence, parts.evidence))
-    shown = [name for name, data in parts._asdict().items() if data is not None]
-    return [f"The {name} shown is the one that the entry was signed over." for name in shown]
+    return [
+        f"The {name} shown is the one that the entry was signed over."
+        for name, data in parts._asdict().items()
+        if data is not None
+    ]
 
 
 def _check_checkpoint(check: _Check) -> list[str]:
@@ -179,6 +186,31 @@ def _check_inclusion(check: _Check) -> list[str]:
         raise Invalid("proof", f"is of entry {proof.seq}")
     verify_inclusion(leaf_hash(check.receipt.entry), proof.seq, checkpoint.size, checkpoint.root, proof.hashes)
     return [f"The entry stands at place {proof.seq} of that log of {checkpoint.size} entries, counted from 0."]
+
+
+def _check_witnesses(check: _Check) -> list[str]:
+    policy = check.policy
+    if policy is None:
+        return []
+    if policy.logs and not policy.accepts(check.signed):
+        raise Invalid("policy", "names logs, and none of them signed this checkpoint")
+    times = policy.cosigned(check.signed)
+    if not policy.is_met(times):
+        raise Invalid("policy", f"is not met: {_cosigners(times, policy)}")
+    if policy.quorum == NONE:
+        return ["The policy asks for no witness."]
+    return [f"The policy's quorum is met: {_cosigners(times, policy)}."]
+
+
+def _cosigners(times: Mapping[str, int], policy: Policy) -> str:
+    names = ", ".join(f"{shown(name)} ({_moment(time)})" for name, time in sorted(times.items()))
+    return f"{len(times)} of {len(policy.witnesses)} witnesses cosigned{f', {names}' if names else ''}"
+
+
+def _moment(time: int) -> str:
+    """A witness may have signed any number of seconds."""
+    micros = time * 1_000_000
+    return encode_time(micros) if micros <= TIME_MAX else f"{time} s after 1970"
 
 
 def _check_scheme(check: _Check) -> list[str]:
@@ -203,6 +235,7 @@ _STEPS: Final[dict[Step, Callable[[_Check], list[str]]]] = {
     Step.PARTS: _check_parts,
     Step.CHECKPOINT: _check_checkpoint,
     Step.INCLUSION: _check_inclusion,
+    Step.WITNESSES: _check_witnesses,
     Step.SCHEME: _check_scheme,
 }
 
@@ -216,8 +249,9 @@ def _not_proven(check: _Check) -> list[str]:
         "That those two keys were the ones in use then, and were not revoked afterwards: a receipt has no later key "
         "entries; signed-ledger verify and GET /keys have them.",
         "That the other entries are right, and that nothing was decided against the rules: signed-ledger verify does.",
-        "That others saw the same log: no witness's signature was asked for, as there was no policy.",
     ]
+    if check.policy is None or check.policy.quorum == NONE:
+        said.append("That others saw the same log: no policy asked for a witness.")
     hidden = [name for name in parts._fields if getattr(entry, name) is not None and getattr(parts, name) is None]
     if hidden:
         said.append(f"What the parts that are not shown say: {', '.join(hidden)}.")
