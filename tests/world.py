@@ -115,14 +115,25 @@ class World:
 
     async def rotate_entry_key(self, ledger: Ledger) -> SoftwareSigner:
         """Replace the entry key, approved by root, new and old."""
-        new, old = SoftwareSigner(os.urandom(32)), self.signers[ledger.keyring.current("entry").public_key]
+        new = SoftwareSigner(os.urandom(32))
+        old = self.signers[ledger.keyring.current("entry").public_key]
         self.signers[new.public_key] = new
+        await self._rotate(ledger, "entry", new, old)
+        return new
+
+    async def rotate_checkpoint_key(self, ledger: Ledger) -> SoftwareSigner:
+        """Replace the checkpoint key likewise."""
+        new, old = SoftwareSigner(os.urandom(32)), self.checkpoints[-1]
+        self.checkpoints.append(new)
+        await self._rotate(ledger, "checkpoint", new, old)
+        return new
+
+    async def _rotate(self, ledger: Ledger, role: str, new: SoftwareSigner, old: SoftwareSigner) -> None:
         kid = kid_of(new.public_key)
-        change = KeyChange("add", "entry", kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
-        name = approving_name(ORIGIN, "entry", ORIGIN)
+        change = KeyChange("add", role, kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
+        name = approving_name(ORIGIN, role, ORIGIN)
         approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root), (name, new), (name, old)])
         await ledger.submit(replace(change, approvals=approvals))
-        return new
 
     # --- money -----------------------------------------------------------------------------------------------------
 
