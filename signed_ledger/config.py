@@ -94,6 +94,10 @@ class Settings:
     checkpoint_interval_ms: int = _setting(
         500, _integer(50, 900), "how often a checkpoint is published, where there is something new"
     )
+    witness_policy: Path | None = _setting(
+        None, _path_or_none, "a policy file (C2SP tlog-policy) of the witnesses that cosign", "none: no witnesses"
+    )
+    witness_timeout_s: int = _setting(5, _integer(1, 60), "how long a witness may take to answer")
     origin: str = _setting("localhost/ledger", str, "the ledger's name, used by init; serve refuses another ledger's")
     host: str = _setting("127.0.0.1", _host, "the address to listen on")
     port: int = _setting(8080, _integer(0, 65535), "the port to listen on; 0 takes a free one")

@@ -61,8 +61,8 @@ class Policy:
 
     def accepts(self, signed: SignedCheckpoint) -> bool:
         """Whether one of the logs signed it. Raises `Invalid` where a line claims a log's key and does not verify."""
-        logs = [log for log in self.logs if log.key.name == signed.checkpoint.origin]
-        return any([is_signed_by(signed, log.key) for log in logs])
+        signs = [is_signed_by(signed, log.key) for log in self.logs if log.key.name == signed.checkpoint.origin]
+        return any(signs)
 
 
 def read_policy(path: Path) -> Policy:
@@ -76,7 +76,7 @@ def read_policy(path: Path) -> Policy:
 
 
 def decode_policy(data: bytes, field: str = "policy") -> Policy:
-    """Read the text of a policy file; raise `Invalid` naming `field` and the line for whatever is not as C2SP has it."""
+    """Read the text of a policy file; raise `Invalid` naming `field` and the line where it is not as C2SP has it."""
     if len(data) > POLICY_BYTES_MAX:
         raise Invalid(field, f"is longer than {POLICY_BYTES_MAX} bytes")
     if data and not data.endswith(b"\n"):

@@ -6,7 +6,7 @@ from signed_ledger.audit.opened import Check, Opened
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.checkpoints import open_checkpoint_as
-from signed_ledger.encoding import NoteSignature, decode_signature_lines
+from signed_ledger.encoding import cosigner_name, decode_signature_lines
 from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
 from signed_ledger.merkle import Tree
@@ -81,11 +81,6 @@ def _cosigner(line: object) -> str | None:
     except (Invalid, UnicodeEncodeError):
         return None
     return cosigner_name(lines[0]) if len(lines) == 1 else None
-
-
-def cosigner_name(line: NoteSignature) -> str:
-    """The name under which a cosignature is kept: <name>+<key id>."""
-    return f"{line.name}+{line.key_id.hex()}"
 
 
 def _refuse_rows(position: Position, tally: Tally) -> None:

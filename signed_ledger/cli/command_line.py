@@ -17,6 +17,7 @@ from signed_ledger.cli import (
     settling,
     statements,
     term_commands,
+    witnessing,
 )
 from signed_ledger.cli.arguments import STATUS, Parser
 from signed_ledger.cli.outcome import exit_status
@@ -47,7 +48,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, auditing, receipts, exporting, keys),
+        *(settling, reconciling, auditing, receipts, exporting, keys, witnessing),
     ):
         part.add_commands(commands)
     return parser

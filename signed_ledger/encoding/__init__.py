@@ -39,12 +39,14 @@ from signed_ledger.encoding.evidence import decode_evidence, encode_evidence
 from signed_ledger.encoding.notes import (
     Note,
     NoteSignature,
+    cosigner_name,
     decode_note,
     decode_signature_lines,
     encode_note,
     encode_signature,
 )
 from signed_ledger.encoding.proofs import (
+    PROOF_BYTES_MAX,
     AddCheckpoint,
     InclusionProof,
     decode_add_checkpoint,
@@ -66,6 +68,7 @@ __all__ = [
     "COSIGNATURE",
     "ED25519",
     "PART_BYTES_MAX",
+    "PROOF_BYTES_MAX",
     "RECEIPT_BYTES_MAX",
     "SALT_BYTES",
     "VERSION",
@@ -82,6 +85,7 @@ __all__ = [
     "VerifierKey",
     "approval_digest",
     "cosigned_text",
+    "cosigner_name",
     "decode_add_checkpoint",
     "decode_base64",
     "decode_body",

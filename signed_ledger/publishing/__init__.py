@@ -4,5 +4,6 @@ from signed_ledger.publishing.lock import CheckpointLock
 from signed_ledger.publishing.publisher import Published, Publisher
 from signed_ledger.publishing.receipts import make_receipt
 from signed_ledger.publishing.tiles import root_at
+from signed_ledger.publishing.witnesses import Witnesses
 
-__all__ = ["CheckpointLock", "Published", "Publisher", "make_receipt", "root_at"]
+__all__ = ["CheckpointLock", "Published", "Publisher", "Witnesses", "make_receipt", "root_at"]
