@@ -11,6 +11,7 @@ from signed_ledger.cli import (
     exporting,
     founding,
     keys,
+    publishing,
     reconciling,
     serving,
     settling,
@@ -46,7 +47,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, auditing, exporting, keys),
+        *(settling, reconciling, publishing, auditing, exporting, keys),
     ):
         part.add_commands(commands)
     return parser
