@@ -70,6 +70,11 @@ class Keyring:
         """The one public key under which the entry at `seq` must be signed."""
         return self._entry_keys[bisect_right(self._entry_keys, seq, key=lambda item: item[0]) - 1][1]
 
+    def checkpoint_key_at(self, size: int) -> bytes:
+        """The one public key under which a checkpoint of the first `size` entries is signed, whenever that is done."""
+        keys = (key for key in self._keys.values() if key.role == "checkpoint" and key.is_valid_at(size))
+        return next(keys).public_key
+
     def current(self, role: str) -> RegisteredKey:
         """The `entry` or `checkpoint` key in use now."""
         return next(key for key in self._keys.values() if key.role == role and key.valid_to is None)

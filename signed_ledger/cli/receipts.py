@@ -12,7 +12,7 @@ from signed_ledger.config import Settings
 from signed_ledger.disk import whole_file
 from signed_ledger.encoding import encode_receipt
 from signed_ledger.errors import EntryNotFound, Invalid
-from signed_ledger.publishing import Published, make_receipt
+from signed_ledger.publishing import make_receipt, verified_checkpoint
 from signed_ledger.receipts import run_check_receipt
 from signed_ledger.records import Parts
 
@@ -92,8 +92,9 @@ async def _receipt(settings: Settings, seq: int, shown: tuple[str, ...]) -> byte
         stored = await reader.entry(seq)
         keyring = await read_registry(settings)
         with verifying(f"at seq {seq}, or what proves it,"):
-            published = Published(kept.size, kept.note, kept.cosignatures)
-            return encode_receipt(await make_receipt(reader, keyring, stored, published, shown))
+            return encode_receipt(
+                await make_receipt(reader, keyring, stored, verified_checkpoint(kept, keyring), shown)
+            )
 
 
-_HOW_TO_PUBLISH: Final = "a running server publishes one, a second after the entry at the latest"
+_HOW_TO_PUBLISH: Final = "a running server publishes one by itself, and signed-ledger checkpoint does"

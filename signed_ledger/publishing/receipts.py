@@ -5,12 +5,12 @@ from collections.abc import Collection
 from signed_ledger.encoding import InclusionProof, KeyBody, Receipt, decode_body, decode_entry, encode_proof
 from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring, with_root_approvals
-from signed_ledger.merkle import inclusion_proof, inclusion_tiles
-from signed_ledger.publishing.publisher import Published
-from signed_ledger.publishing.tiles import read_tiles
+from signed_ledger.publishing.kept import Published
+from signed_ledger.publishing.proofs import inclusion
 from signed_ledger.receipts import check_receipt
-from signed_ledger.records import Genesis, KeyChange, Parts, RegisteredKey
+from signed_ledger.records import Genesis, KeyChange, Parts
 from signed_ledger.sealing import open_part
+from signed_ledger.signing import kid_of
 from signed_ledger.store import Reader, StoredEntry
 from signed_ledger.trust import Trust
 
@@ -25,8 +25,7 @@ async def make_receipt(
     seq, size = stored.seq, published.size
     if stored.note is None:
         raise Invalid("entry", f"{seq} is not there")
-    tiles = await read_tiles(reader, inclusion_tiles(seq, size))
-    proof = InclusionProof(seq, tuple(inclusion_proof(seq, size, tiles)), published.cosigned)
+    proof = InclusionProof(seq, await inclusion(reader, seq, size), published.cosigned)
     parts = Parts(*(data if name in shown else None for name, data in stored.parts._asdict().items()))
     keys = await _key_bodies(reader, keyring, seq, size)
     receipt = Receipt(seq, keyring.origin, stored.note, parts, encode_proof(proof), keys)
@@ -38,16 +37,9 @@ async def make_receipt(
 
 async def _key_bodies(reader: Reader, keyring: Keyring, seq: int, size: int) -> tuple[KeyBody, ...]:
     """The bodies that introduced the entry key valid at `seq` and the checkpoint key valid at `size`, by version."""
-    keys = [key for key in keyring if _signs(key, "entry", seq) or _signs(key, "checkpoint", size)]
-    bodies = []
-    for introduced in sorted({max(key.valid_from - 1, 0) for key in keys}):
-        body = await _key_body(reader, introduced)
-        bodies.append(with_root_approvals(body, keyring))
-    return tuple(bodies)
-
-
-def _signs(key: RegisteredKey, role: str, seq: int) -> bool:
-    return key.role == role and key.is_valid_at(seq)
+    found = [keyring.find(kid_of(key)) for key in (keyring.entry_key_at(seq), keyring.checkpoint_key_at(size))]
+    introduced = {max(key.valid_from - 1, 0) for key in found if key is not None}
+    return tuple([with_root_approvals(await _key_body(reader, at), keyring) for at in sorted(introduced)])
 
 
 async def _key_body(reader: Reader, seq: int) -> KeyBody:
