@@ -33,8 +33,9 @@ run: $(INSTALLED) ## make a demo ledger, its keys and a funded card, and serve i
 demo: $(INSTALLED) ## act as the Scheme against a running `make run`, then verify, then tamper
 	@$(PY) scripts/demo.py $(ARGS)
 
-bench: $(INSTALLED) ## measure the server beside a bare echo, and print a table
+bench: $(INSTALLED) ## measure the server beside a bare echo, then receipts, and print tables
 	@$(PY) scripts/bench.py $(ARGS)
+	@$(PY) scripts/bench_receipts.py
 
 # --- to work on it ---
 
