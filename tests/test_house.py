@@ -22,8 +22,8 @@ FLOORS = {
 }
 """docs/architecture.md's table. A module imports from its own package and from lower floors."""
 
-STAIRS = {"records": {"money", "countries"}}
-"""The one step within a floor: the nouns are made of amounts and codes."""
+STAIRS = {"records": {"money", "countries"}, "policy": {"checkpoints"}}
+"""The steps within a floor: the nouns are made of amounts and codes, a policy judges checkpoints."""
 
 ALLOWED = {
     "aiohttp": ("api/", "fetching.py", "witness/"),
