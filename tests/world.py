@@ -115,11 +115,19 @@ class World:
 
     async def rotate_entry_key(self, ledger: Ledger) -> SoftwareSigner:
         """Replace the entry key, approved by root, new and old."""
-        new, old = SoftwareSigner(os.urandom(32)), self.signers[ledger.keyring.current("entry").public_key]
-        self.signers[new.public_key] = new
-        kid = kid_of(new.public_key)
-        change = KeyChange("add", "entry", kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
-        name = approving_name(ORIGIN, "entry", ORIGIN)
+        return await self._rotate(ledger, "entry", self.signers[ledger.keyring.current("entry").public_key])
+
+    async def rotate_checkpoint_key(self, ledger: Ledger) -> SoftwareSigner:
+        """Replace the checkpoint key likewise."""
+        self.checkpoints.append(await self._rotate(ledger, "checkpoint", self.checkpoints[-1]))
+        return self.checkpoints[-1]
+
+    async def _rotate(self, ledger: Ledger, role: str, old: SoftwareSigner) -> SoftwareSigner:
+        new = SoftwareSigner(os.urandom(32))
+        if role == "entry":
+            self.signers[new.public_key] = new
+        change = KeyChange("add", role, kid_of(new.public_key), new.public_key, ORIGIN, ledger.keyring.version + 1)
+        name = approving_name(ORIGIN, role, ORIGIN)
         approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root), (name, new), (name, old)])
         await ledger.submit(replace(change, approvals=approvals))
         return new
