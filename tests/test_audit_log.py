@@ -259,7 +259,7 @@ def is_caught(audit: Audit, opened: Opened, table: int, row: tuple[object, ...])
     ids=["a tile's root", "a tile's hashes", "a checkpoint"],
 )
 def test_every_byte_of_it_changed_is_caught(long_sample: Sample, table: int, column: int, name: str) -> None:
-    seqs = [seq for (seq,) in rows(long_sample.path, f"SELECT seq FROM {TABLES[table].name}")]  # noqa: S608
+    seqs = [seq for (seq,) in rows(long_sample.path, f"SELECT seq FROM {TABLES[table].name}")]
     changed = 0
     for seq in seqs:
         audit, opened = log_before(long_sample.path, seq)
