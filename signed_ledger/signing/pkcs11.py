@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from signed_ledger.errors import Fault, SignedLedgerError
 from signed_ledger.signing.closed_files import KeyFileRefused, read_closed_file
 from signed_ledger.signing.ed25519 import PublicKeyRefused, check_public_key, verify
 from signed_ledger.signing.key_uri import KeyUri
 
+T = TypeVar("T")
 Pin: TypeAlias = Callable[[], bytes | None]
 """Gives the PIN where a URI names no file of it."""
 
@@ -61,33 +62,27 @@ class HardwareSigner:
         """Find the key that `uri` names, and sign with it once; raises `KeyFileRefused` naming `where`."""
         self.uri = uri
         self._where, self._library, self._pin = where, str(library), pin
-        with _lock, _refusing(where):
-            self._find()
-            self.public_key = _public_key(self._session, uri, where)
-            signature = self._key.sign(_TRIAL)
+        signature = _twice(self._library, self._load)
         if not verify(self.public_key, _TRIAL, signature):
             raise KeyFileRefused(where, "names a private key that does not sign for the public key beside it")
 
     def sign(self, message: bytes) -> bytes:
         """Raises `Fault` where the token does not sign any more, or what it gives does not verify."""
         assert len(message) <= MESSAGE_BYTES_MAX
-        signature = self._signature(message)
+        try:
+            signature = _twice(self._library, lambda: self._sign(message))
+        except SignedLedgerError as error:
+            raise Fault(f"the token does not sign any more: {error}") from error
         if not verify(self.public_key, message, signature):
             raise Fault(f"{self._where}: the token gave a signature that does not verify")
         return signature
 
-    def _signature(self, message: bytes) -> bytes:
-        with _lock:
-            try:
-                return self._sign(message)
-            except PinRefused as error:  # not a second time: a token locks after a few wrong PINs
-                raise Fault(f"the token does not sign any more: {error}") from error
-            except SignedLedgerError:
-                _close(self._library)  # the session may have died: once more, from the start
-            try:
-                return self._sign(message)
-            except SignedLedgerError as error:
-                raise Fault(f"the token does not sign any more: {error}") from error
+    def _load(self) -> bytes:
+        with _refusing(self._where):
+            self._find()
+            self.public_key = _public_key(self._session, self.uri, self._where)
+            signature: bytes = self._key.sign(_TRIAL)
+        return signature
 
     def _sign(self, message: bytes) -> bytes:
         with _refusing(self._where):
@@ -109,10 +104,15 @@ class HardwareSigner:
 
 def generate_key(where: str, uri: KeyUri, library: Path, pin: Pin, label: str) -> HardwareSigner:
     """Make a key pair in the token that `uri` names; its private key can not be taken out. Raises `KeyFileRefused`."""
-    pkcs11 = _pkcs11(where)
     made = replace(uri, object=label, id=os.urandom(16))
-    with _lock, _refusing(where):
-        _, session = _logged_in(where, uri, str(library), pin)
+    _twice(str(library), lambda: _generate(where, made, str(library), pin))
+    return HardwareSigner(where, made, library, pin)
+
+
+def _generate(where: str, made: KeyUri, library: str, pin: Pin) -> None:
+    pkcs11 = _pkcs11(where)
+    with _refusing(where):
+        _, session = _logged_in(where, made, library, pin)
         with session.token.open(rw=True) as writing:
             curve = {pkcs11.Attribute.EC_PARAMS: _ED25519}
             writing.create_domain_parameters(pkcs11.KeyType.EC_EDWARDS, curve, local=True).generate_keypair(
@@ -122,10 +122,21 @@ def generate_key(where: str, uri: KeyUri, library: Path, pin: Pin, label: str) -
                 id=made.id,
                 private_template={pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False},
             )
-    return HardwareSigner(where, made, library, pin)
 
 
 # --- libraries and sessions ----------------------------------------------------------------------------------------
+
+
+def _twice(library: str, work: Callable[[], T]) -> T:
+    """Once more, from the start, where it failed: a session may have died. No PIN is tried twice: tokens lock."""
+    with _lock:
+        try:
+            return work()
+        except PinRefused:
+            raise
+        except KeyFileRefused:
+            _close(library)
+        return work()
 
 
 def _pkcs11(where: str) -> Any:
