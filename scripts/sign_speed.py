@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how fast a key of the key folder signs: a file's or a token's. Each signature is verified.
 
-One entry costs one signature, and the server waits for it: what a token signs in a second is the most that it can write.
+One entry costs one signature, and the server waits for it: it can write no more entries than that.
 """
 
 import argparse

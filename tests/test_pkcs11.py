@@ -1,4 +1,4 @@
-"""Keys in hardware, shown with SoftHSM2: made, used by commands and servers, rotated; and what is refused, in a sentence."""
+"""Keys in hardware, shown with SoftHSM2: made, used by commands and servers, rotated; and what is refused."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ from signed_ledger.signing import (
     verify,
 )
 from tests.callers import Load, assert_each_is_there_once, authorisation, send
-from tests.processes import ORIGIN, PROJECT, Installation, run
+from tests.processes import ORIGIN, PROJECT, Installation, run, wait_until
 from tests.softhsm import MODULE, PIN, SoftToken, forget_sessions
 from tests.terminal import in_terminal
 
@@ -87,14 +87,14 @@ def test_all_that_the_service_signs_is_short_enough() -> None:
     """Entries have their own bound; approvals and checkpoints are an origin, a number and a digest."""
     assert ENTRY_BYTES_MAX <= MESSAGE_BYTES_MAX
     longest, too_long = "a" * 200, "a" * 2_000
-    key = bytes(32)
-    genesis = Genesis(longest, (key,), 1, key, key)
+    root, entry, key = (bytes([number]) * 32 for number in range(3))
+    genesis = Genesis(longest, (root,), 1, entry, key)
     change = KeyChange("add", "entry", kid_of(key), key, longest, 2**53 - 1)
     checkpoint = f"{longest}\n{2**63 - 1}\n{encode_base64(bytes(32))}\n"
     for text in (approval_text(genesis, longest), approval_text(change, longest), checkpoint):
         assert len(text.encode()) <= MESSAGE_BYTES_MAX
     with pytest.raises(Invalid):
-        Genesis(too_long, (key,), 1, key, key)
+        Genesis(too_long, (root,), 1, entry, key)
 
 
 def test_the_key_can_not_be_taken_out_of_the_token(folder: KeyFolder, token: SoftToken) -> None:
@@ -355,9 +355,10 @@ def test_a_server_signs_in_the_token(installation: Installation) -> None:
 
 async def test_two_workers_each_sign_with_a_session_of_their_own(installation: Installation) -> None:
     with installation.serve("--workers", 2) as server:
+        wait_until(lambda: len([line for line in server.lines if line["event"] == "serving"]) == 2)
+        ports = {line["admin_port"] for line in server.lines if line["event"] == "serving"}
         async with Load(installation.scheme, [server.url], connections=24) as load:
             await load.until(100)
-        ports = {line["admin_port"] for line in server.lines if line["event"] == "serving"}
         counts = [await asyncio.to_thread(decided, port) for port in ports]
     load.assert_all_approved()
     assert len(counts) == 2

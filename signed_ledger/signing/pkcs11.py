@@ -154,6 +154,8 @@ def _logged_in(where: str, uri: KeyUri, library: str, pin: Pin) -> tuple[tuple[s
     place = (library, token.slot.slot_id)
     if place not in _sessions:
         _sessions[place] = token.open(user_pin=_pin_of(where, uri, pin))
+    with suppress(_pkcs11(where).RandomNoRNG, _pkcs11(where).FunctionNotSupported):
+        _sessions[place].generate_random(64)  # a dead session says so here: a search in it would not end cleanly
     return place, _sessions[place]
 
 
@@ -212,9 +214,18 @@ def _refusing(where: str) -> Iterator[None]:
 
 def _found(session: Any, uri: KeyUri, kind: str, where: str) -> Any:
     pkcs11 = _pkcs11(where)
-    return session.get_key(
-        object_class=pkcs11.ObjectClass[kind], key_type=pkcs11.KeyType.EC_EDWARDS, label=uri.object, id=uri.id
-    )
+    wanted: dict[Any, Any] = {
+        pkcs11.Attribute.CLASS: pkcs11.ObjectClass[kind],
+        pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.EC_EDWARDS,
+    }
+    if uri.object is not None:
+        wanted[pkcs11.Attribute.LABEL] = uri.object
+    if uri.id is not None:
+        wanted[pkcs11.Attribute.ID] = uri.id
+    keys = list(session.get_objects(wanted))  # to its end: a search that is left open blocks the session
+    if len(keys) != 1:
+        raise pkcs11.MultipleObjectsReturned if keys else pkcs11.NoSuchKey
+    return keys[0]
 
 
 def _public_key(session: Any, uri: KeyUri, where: str) -> bytes:
