@@ -29,7 +29,7 @@ from signed_ledger.signing import (
 )
 from tests.callers import Load, assert_each_is_there_once, authorisation, send
 from tests.processes import ORIGIN, PROJECT, Installation, run, wait_until
-from tests.softhsm import MODULE, PIN, SoftToken, forget_sessions
+from tests.softhsm import BROUGHT, MODULE, PIN, SoftToken, forget_sessions
 from tests.terminal import in_terminal
 
 LOAD = ("load-money", "card-1", "1000.00", "EUR")
@@ -434,7 +434,45 @@ def test_a_server_does_not_start_with_a_wrong_pin(installation: Installation, to
     assert not {"00000000", PIN} & set(said.split())
 
 
-def test_a_stranger_can_use_the_signing_speed_script(installation: Installation) -> None:
+def test_the_speed_of_a_key_in_a_token_is_measured(installation: Installation) -> None:
     script = [sys.executable, PROJECT / "scripts/sign_speed.py", key_file(installation), "--signatures", "20"]
     done = subprocess.run([*map(str, script)], capture_output=True, text=True, check=True)
     assert "signatures/s" in done.stdout
+
+
+def test_a_server_whose_token_is_gone_stops_and_writes_nothing(installation: Installation, token: SoftToken) -> None:
+    with installation.serve() as server:
+        first = send(server.url, installation.scheme, "/authorisation", "a-1", authorisation("t-1"))
+        away = token.folder.rename(token.folder.with_name("away"))
+        token.folder.mkdir()
+        failed = send(server.url, installation.scheme, "/authorisation", "a-2", authorisation("t-2"))
+        assert (failed.status, server.wait()) == (500, 70)
+    assert "the token does not sign any more" in server.log
+    assert PIN not in server.log
+    token.folder.rmdir()
+    away.rename(token.folder)
+    with installation.serve() as server:
+        second = send(server.url, installation.scheme, "/authorisation", "a-2", authorisation("t-2"))
+    assert (second.status, second.replayed) == (201, False)
+    assert_each_is_there_once(installation, {"a-1": first, "a-2": second})
+
+
+def test_it_is_set_up_as_the_document_says(tmp_path: Path, token: SoftToken) -> None:
+    text = (PROJECT / "docs/operations.md").read_text()
+    script = text.partition("<!-- hardware:begin -->")[2].partition("```sh\n")[2].partition("```")[0]
+    script = script.replace("/usr/lib/softhsm/libsofthsm2.so", str(MODULE)).replace("/etc/signed-ledger", str(tmp_path))
+    shutil.rmtree(token.folder)
+    token.folder.mkdir()
+    programs = f"""
+        softhsm2-util() {{ "{BROUGHT}/softhsm2-util" --module "{MODULE}" --pin "{PIN}" --so-pin 86420975 "$@"; }}
+        signed-ledger() {{ "{sys.executable}" -m signed_ledger "$@"; }}
+    """
+    installation = Installation(tmp_path)
+    command = ["bash", "-euo", "pipefail", "-c", programs + script]
+    done = subprocess.run(
+        command, env=installation.environment(), input=f"{PIN}\n", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "VERIFIED" in done.stdout
+    assert len(token.objects()) == 8  # four pairs: two made by init, and their successors
+    installation.assert_audits()
