@@ -40,7 +40,7 @@ def test_what_is_written_is_read_again(uri: KeyUri) -> None:
 @pytest.mark.parametrize(
     ("text", "detail"),
     [
-        pytest.param("", "no PKCS#11 URI", id="nothing"),
+        pytest.param("", "is no PKCS#11 URI", id="nothing"),
         pytest.param("PKCS11:token=t", "no PKCS#11 URI", id="another scheme"),
         pytest.param("pkcs11:", "not one of", id="no attribute"),
         pytest.param("pkcs11:object=o", "names no token", id="no token"),

@@ -145,6 +145,13 @@ def test_a_token_that_is_gone_is_a_fault(folder: KeyFolder, token: SoftToken) ->
         signer.sign(b"x")
 
 
+def test_a_signature_that_does_not_verify_is_a_fault_and_goes_nowhere(folder: KeyFolder, token: SoftToken) -> None:
+    signer = made(folder, token)
+    signer.public_key = made(folder, token).public_key
+    with pytest.raises(Fault, match="a signature that does not verify"):
+        signer.sign(b"x")
+
+
 def test_a_pin_that_is_wrong_by_now_is_a_fault(folder: KeyFolder, token: SoftToken) -> None:
     signer = made(folder, token)
     token.pin_file.write_text("00000000")
@@ -242,6 +249,37 @@ def test_a_private_key_beside_a_strange_public_key_is_refused(folder: KeyFolder,
     mixed = str(ours.uri.of_token()).replace("type=", "object=mixed;type=")
     folder.find("entry", ours.public_key).write_text(mixed)
     assert "does not sign for the public key" in refusal_after(folder, ours, {})
+
+
+def test_a_public_key_that_anyone_could_sign_for_is_refused(folder: KeyFolder, token: SoftToken) -> None:
+    ours = made(folder, token)
+    forget_sessions()
+    with pkcs11.lib(str(MODULE)).get_token(token_label="issuer").open(rw=True, user_pin=PIN) as session:
+        key: Any = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=ours.uri.id)
+        key.copy({pkcs11.Attribute.LABEL: "low"})
+        low = {
+            pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PUBLIC_KEY,
+            pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.EC_EDWARDS,
+            pkcs11.Attribute.EC_PARAMS: bytes.fromhex("06032b6570"),
+            pkcs11.Attribute.EC_POINT: bytes.fromhex("0420" + "01" + "00" * 31),
+            pkcs11.Attribute.LABEL: "low",
+            pkcs11.Attribute.TOKEN: True,
+        }
+        session.create_object(low)
+    forget_sessions()
+    by_label = str(ours.uri.of_token()).replace("type=", "object=low;type=")
+    folder.find("entry", ours.public_key).write_text(by_label)
+    assert "is of low order" in refusal_after(folder, ours, {})
+
+
+def test_a_key_whose_file_can_not_be_written_leaves_the_token_again(tmp_path: Path, token: SoftToken) -> None:
+    """The folder's path has room left for itself, not for the file's name in it."""
+    deep = tmp_path
+    while len(str(deep)) < 4_040:
+        deep /= "x" * min(200, 4_050 - len(str(deep)))
+    with pytest.raises(OSError, match="too long"):
+        made(KeyFolder(deep, lambda: None), token)
+    assert token.objects() == []
 
 
 def test_a_key_in_two_places_is_refused_and_both_are_named(folder: KeyFolder, token: SoftToken) -> None:

@@ -84,16 +84,17 @@ def create(settings: Settings, origin: str, passphrase: bytes | None, in_token: 
     """
     made: list[Path] = []
     in_tokens: list[HardwareSigner] = []
+    folder = KeyFolder(settings.keys, lambda: passphrase)
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         signers: dict[str, Signer] = {}
         for role in ROLES:
             if in_token is None or role == "root":
-                signers[role] = KeyFolder(settings.keys, lambda: passphrase).create(role)
+                signers[role] = folder.create(role)
             else:
-                signers[role] = key = in_token(role)
-                in_tokens.append(key)
-            made.append(KeyFolder(settings.keys, lambda: None).find(role, signers[role].public_key))
+                in_tokens.append(in_token(role))
+                signers[role] = in_tokens[-1]
+            made.append(folder.find(role, signers[role].public_key))
         _create_ledger(settings, origin, signers, made)
     except BaseException as error:
         if isinstance(error, Invalid) or not settings.database.exists():

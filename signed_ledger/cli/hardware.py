@@ -43,8 +43,6 @@ def usable(left: list[Path], token: KeyUri | None) -> list[Path]:
     return [path for path in left if token is None or path.suffix == IN_HARDWARE]
 
 
-def create_in_token(
-    settings: Settings, passphrases: Passphrases, token: KeyUri, role: str, where: str = OPTION
-) -> HardwareSigner:
-    """Make a key of `role` in `token`, and its file. Raises `KeyFileRefused` naming `where`."""
-    return key_folder(settings, passphrases, role).create_in_token(role, token, where)
+def create_in_token(settings: Settings, passphrases: Passphrases, token: KeyUri, role: str) -> HardwareSigner:
+    """Make a key of `role` in `token`, and the file that says where. Raises `KeyFileRefused`."""
+    return key_folder(settings, passphrases, role).create_in_token(role, token, f"the token {token.token}")

@@ -51,7 +51,7 @@ class KeyUri:
 def parse_key_uri(text: str, where: str) -> KeyUri:
     """Read a URI that stands in the file, or the argument, `where`. Raises `KeyFileRefused`, which quotes no value."""
     if not text.startswith(SCHEME):
-        raise KeyFileRefused(where, f"holds no PKCS#11 URI: it starts with {SCHEME}")
+        raise KeyFileRefused(where, f"is no PKCS#11 URI, which starts with {SCHEME}")
     path, mark, query = text.removeprefix(SCHEME).partition("?")
     given = dict(_attributes(path.split(";"), PATH_ATTRIBUTES, _PATH_VALUE, where))
     given |= dict(_attributes(query.split("&") if mark else [], QUERY_ATTRIBUTES, _QUERY_VALUE, where))
@@ -76,9 +76,7 @@ def _attributes(
     for part in parts:
         name, _, value = part.partition("=")
         if name == "pin-value":
-            raise KeyFileRefused(
-                where, "has the PIN in it, which then goes wherever the URI goes; use pin-source=file:"
-            )
+            raise KeyFileRefused(where, "has the PIN in it, which goes wherever the URI goes; use pin-source=file:")
         if name not in known:
             raise KeyFileRefused(where, f"has an attribute that is not one of {', '.join(known)}: {name[:40]!r}")
         if name in seen:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -161,13 +162,17 @@ def _logged_in(where: str, uri: KeyUri, library: str, pin: Pin) -> tuple[tuple[s
 
 def _loaded(library: str, where: str) -> Any:
     pkcs11 = _pkcs11(where)
-    if not _libraries:
-        os.register_at_fork(before=_before_fork, after_in_parent=_lock.release, after_in_child=_lock.release)
+    _watch_forks()
     try:
         _libraries[library] = pkcs11.lib(library)
     except pkcs11.PKCS11Error as error:
         raise KeyFileRefused(where, f"names {library}, which is no PKCS#11 library: {error}") from None
     return _libraries[library]
+
+
+@cache
+def _watch_forks() -> None:
+    os.register_at_fork(before=_before_fork, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def _before_fork() -> None:
