@@ -97,6 +97,12 @@ class Settings:
     pkcs11_module: Path | None = _setting(
         None, _absolute_or_none, "the PKCS#11 library of keys in hardware", "none: the URIs of the keys name it"
     )
+    checkpoint_lock: Path | None = _setting(
+        None, _path_or_none, "the lock file of checkpoints; not beside the database", "checkpoint.lock in KEYS"
+    )
+    checkpoint_interval_ms: int = _setting(
+        500, _integer(50, 900), "how often a checkpoint is published, where there is something new"
+    )
     origin: str = _setting("localhost/ledger", str, "the ledger's name, used by init; serve refuses another ledger's")
     host: str = _setting("127.0.0.1", _host, "the address to listen on")
     port: int = _setting(8080, _integer(0, 65535), "the port to listen on; 0 takes a free one")

@@ -15,12 +15,12 @@ from typing import Final, TypeAlias
 
 from signed_ledger.encoding import decode_body, decode_entry, decode_state
 from signed_ledger.errors import Busy, Invalid
-from signed_ledger.merkle import leaf_hash
+from signed_ledger.merkle import Tree, leaf_hash
 from signed_ledger.records import ZERO_DIGEST, Entry, Parts
 from signed_ledger.rules import Book, apply
 from signed_ledger.sealing import open_part
 from signed_ledger.store import SCHEMA_VERSION, insert_rows, is_busy, open_database, schema_statements
-from signed_ledger.tables import DERIVED_TABLES, Row, derived_rows
+from signed_ledger.tables import LOG_TABLES, REBUILT_TABLES, Row, derived_rows, tile_rows
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told now and then: entries replayed so far, and in all."""
@@ -65,10 +65,15 @@ def _told(path: Path, error: sqlite3.Error) -> Busy | Invalid:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    """Indexes and triggers go and come with their tables; those of an earlier version are replaced."""
-    for table in DERIVED_TABLES:
+    """Indexes and triggers go and come with their tables; those of an earlier version are replaced.
+
+    What was published can not be made anew: its tables stay, and are made where an earlier version had none.
+    """
+    for table in REBUILT_TABLES:
         connection.execute(f"DROP TABLE IF EXISTS {table.name}")
-    for statement in schema_statements(DERIVED_TABLES):
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    missing = tuple(table for table in LOG_TABLES if table.name not in there and table not in REBUILT_TABLES)
+    for statement in schema_statements(REBUILT_TABLES + missing):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -76,7 +81,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 def _fill(connection: sqlite3.Connection, progress: Progress | None) -> Counter[str]:
     total = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
     replayed = _replay(connection)
-    made = Counter({"entries": 0, **{table.name: 0 for table in DERIVED_TABLES}})
+    made = Counter({"entries": 0, **{table.name: 0 for table in REBUILT_TABLES}})
     while chunk := list(islice(replayed, CHUNK_ENTRIES)):
         rows = [row for of_entry in chunk for row in of_entry]
         insert_rows(connection, rows)
@@ -89,7 +94,7 @@ def _fill(connection: sqlite3.Connection, progress: Progress | None) -> Counter[
 
 def _replay(connection: sqlite3.Connection) -> Iterator[list[tuple[str, Row]]]:
     """Give the derived rows of each entry, in order."""
-    book, prev = Book(), ZERO_DIGEST
+    book, prev, tree = Book(), ZERO_DIGEST, Tree()
     query = "SELECT e.seq, note, body, state, evidence FROM entries AS e LEFT JOIN parts AS p ON p.seq = e.seq"
     for expected, (seq, *stored) in enumerate(connection.execute(f"{query} ORDER BY e.seq")):
         note, *parts = (data if type(data) is bytes else None for data in stored)
@@ -97,10 +102,10 @@ def _replay(connection: sqlite3.Connection) -> Iterator[list[tuple[str, Row]]]:
             entry = decode_entry(note or b"").entry
             if (seq, entry.seq, entry.prev) != (expected, expected, prev):
                 raise Invalid("prev", "does not follow the entry before it")
-            yield _rows_of(entry, Parts(*parts), book)
+            prev = leaf_hash(note or b"")
+            yield _rows_of(entry, Parts(*parts), book) + tile_rows(seq, tree.append(prev))
         except Invalid as error:
             raise Invalid(f"entry {seq}", f"{error}; nothing was changed") from error
-        prev = leaf_hash(note or b"")
 
 
 def _rows_of(entry: Entry, parts: Parts, book: Book) -> list[tuple[str, Row]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from signed_ledger.merkle import FullTile
 from signed_ledger.records import (
     DECLINED,
     AuthorisationKey,
@@ -63,7 +64,13 @@ DERIVED_TABLES: Final = (
     Table("transactions", ("seq", "type", "transaction_id", "scheme", "card_id"), 1),
     Table("keys", ("seq", "kind"), 1),
 )
-TABLES: Final = LEDGER_TABLES + DERIVED_TABLES
+LOG_TABLES: Final = (
+    Table("tiles", ("level", "number", "seq", "root", "hashes"), 2),
+    Table("checkpoints", ("seq", "note"), 1),
+    Table("cosignatures", ("seq", "key", "line"), 2),
+)
+REBUILT_TABLES: Final = (*DERIVED_TABLES, LOG_TABLES[0])
+TABLES: Final = LEDGER_TABLES + DERIVED_TABLES + LOG_TABLES
 
 
 def ledger_rows(seq: int, note: bytes, parts: Parts) -> list[tuple[str, Row]]:
@@ -87,6 +94,11 @@ def derived_rows(seq: int, body: Body, effect: Effect) -> list[tuple[str, Row]]:
     if isinstance(body, Genesis | KeyChange | Terms):
         rows.append(("keys", (seq, body.KIND)))
     return rows
+
+
+def tile_rows(seq: int, tiles: list[FullTile]) -> list[tuple[str, Row]]:
+    """The rows of the tiles that are full with the entry at `seq`."""
+    return [("tiles", (tile.level, tile.number, seq, tile.root, tile.hashes)) for tile in tiles]
 
 
 def _transaction_rows(seq: int, body: Transaction) -> list[tuple[str, Row]]:

@@ -37,6 +37,12 @@ class Metrics:
         self.integrity_alarms = Counter(
             "signed_ledger_integrity_alarms", "Stored bytes that did not verify", registry=self.registry
         )
+        self.checkpoint_size = Gauge(
+            "signed_ledger_checkpoint_size", "Entries in the newest checkpoint published", registry=self.registry
+        )
+        self.checkpoint_failures = Counter(
+            "signed_ledger_checkpoint_failures", "Tries to publish that failed", registry=self.registry
+        )
         self.settlements = Counter(
             "signed_ledger_settlements", "Settlements by what came of them", ["outcome"], registry=self.registry
         )

@@ -25,6 +25,7 @@ from signed_ledger.api.server import ProblemRunner
 from signed_ledger.config import Settings
 from signed_ledger.ledger import Ledger, Limits
 from signed_ledger.money import Money
+from signed_ledger.publishing import Publisher
 from signed_ledger.records import Load
 from signed_ledger.store import Reader, Store
 from signed_ledger.telemetry import Metrics
@@ -75,7 +76,10 @@ class Caller:
 class Site:
     """A served ledger."""
 
-    def __init__(self, world: World, ledger: Ledger, reader: Reader, metrics: Metrics, client: Any) -> None:
+    def __init__(
+        self, world: World, ledger: Ledger, reader: Reader, metrics: Metrics, client: Any, publisher: Publisher
+    ) -> None:
+        self.publisher = publisher
         self.world = world
         self.ledger = ledger
         self.reader = reader
@@ -154,9 +158,11 @@ async def serving(folder: Path, audited: bool = True, limits: Any = None, **sett
     metrics = Metrics()
     ledger = await open_ledger(world, metrics, **(limits or {}))
     reader = await Reader.open(world.path, busy_timeout_ms=1_000)
-    app = make_app(ledger, reader, Settings(authorities=(AUTHORITY,), **settings), metrics, world.clock)
+    publisher = world.publisher(ledger, reader, metrics)
+    await publisher.open()
+    app = make_app(ledger, reader, publisher, Settings(authorities=(AUTHORITY,), **settings), metrics, world.clock)
     async with TestClient(_Server(app), connector=aiohttp.TCPConnector(limit=0)) as client:
-        yield Site(world, ledger, reader, metrics, client)
+        yield Site(world, ledger, reader, metrics, client, publisher)
     await ledger.close()
     await reader.close()
     if audited:

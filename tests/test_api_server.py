@@ -49,7 +49,7 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Running]:
     reader = await Reader.open(world.path, busy_timeout_ms=1_000)
     chosen = Settings(port=0, admin_port=0, database=world.path, **settings)
     app, admin_app, stop = (
-        make_app(ledger, reader, chosen, metrics, world.clock),
+        make_app(ledger, reader, world.publisher(ledger, reader), chosen, metrics, world.clock),
         make_admin_app(metrics),
         asyncio.Event(),
     )
@@ -57,7 +57,7 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Running]:
     task = asyncio.create_task(run_server(app, admin_app, ledger, chosen, ready=_telling(ready), stop=stop))
     port, admin_port = await ready
     async with aiohttp.ClientSession() as client:
-        site = Site(world, ledger, reader, metrics, client)
+        site = Site(world, ledger, reader, metrics, client, world.publisher(ledger, reader))
         acme = await site.caller("scheme", "acme")
         await site.load("card-1", 1_000_000)
         yield Running(task, stop, port, admin_port, site, acme)
@@ -128,7 +128,7 @@ async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open(tmp_path
         reader = await Reader.open(world.path, busy_timeout_ms=1_000)
         ports = {"port": 0, "admin_port": 0, taken: server.port}
         settings = Settings(port=ports["port"], admin_port=ports["admin_port"])
-        app = make_app(ledger, reader, settings, metrics, world.clock)
+        app = make_app(ledger, reader, world.publisher(ledger, reader), settings, metrics, world.clock)
         with pytest.raises(OSError, match="address already in use"):
             await run_server(app, make_admin_app(metrics), ledger, settings, stop=asyncio.Event())
         await reader.close()
@@ -142,7 +142,9 @@ async def test_two_servers_share_a_port_when_asked(tmp_path: Path) -> None:
         ledger = await open_ledger(world, metrics)
         readers.append(await Reader.open(world.path, busy_timeout_ms=1_000))
         settings = Settings(port=ports[-1], admin_port=0)
-        app, admin_app = make_app(ledger, readers[-1], settings, metrics, world.clock), make_admin_app(metrics)
+        publisher = world.publisher(ledger, readers[-1])
+        app = make_app(ledger, readers[-1], publisher, settings, metrics, world.clock)
+        admin_app = make_admin_app(metrics)
         ready: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         running = run_server(app, admin_app, ledger, settings, stop=stop, reuse_port=True, ready=_telling(ready))
         tasks.append(asyncio.create_task(running))

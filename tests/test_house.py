@@ -12,12 +12,13 @@ PACKAGE = ROOT / "signed_ledger"
 
 FLOORS = {
     **dict.fromkeys(("errors", "disk"), 0),
-    **dict.fromkeys(("config", "countries", "money", "records", "telemetry"), 1),
-    **dict.fromkeys(("encoding", "merkle", "signing", "tables"), 2),
-    **dict.fromkeys(("keyring", "schemes", "rules", "store", "sealing", "trust"), 3),
+    **dict.fromkeys(("config", "countries", "merkle", "money", "records", "telemetry"), 1),
+    **dict.fromkeys(("encoding", "signing", "tables"), 2),
+    **dict.fromkeys(("checkpoints", "keyring", "schemes", "rules", "store", "sealing", "trust"), 3),
     **dict.fromkeys(("ledger", "audit", "rebuild", "books"), 4),
-    **dict.fromkeys(("api", "daily"), 5),
-    "cli": 6,
+    **dict.fromkeys(("daily", "publishing"), 5),
+    "api": 6,
+    "cli": 7,
 }
 """docs/architecture.md's table. A module imports from its own package and from lower floors."""
 
@@ -33,6 +34,9 @@ ALLOWED = {
     "pyarrow": ("books/parquet.py",),
 }
 """Where each of these packages may be imported, and nowhere else."""
+
+NOT_THE_LEDGER = ("publishing/lock.py",)
+"""Modules that write to a database which is no ledger, and has no history to keep."""
 
 MONEY_PATHS = ("money", "records", "rules", "encoding")
 FUNCTION_LINES_MAX = 60
@@ -130,6 +134,8 @@ def test_there_is_no_float_near_money(path: str, source: str) -> None:
 
 @every_module
 def test_nothing_is_ever_written_over(path: str, source: str) -> None:
+    if path in NOT_THE_LEDGER:
+        return
     assert [text for text in texts(source) if WRITTEN_OVER.search(text)] == []
 
 

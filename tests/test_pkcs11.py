@@ -13,11 +13,11 @@ from typing import Any
 import pkcs11
 import pytest
 
-from signed_ledger.encoding import encode_base64
+from signed_ledger.encoding.checkpoints import cosigned_text, encode_checkpoint_text
 from signed_ledger.encoding.entries import ENTRY_BYTES_MAX
 from signed_ledger.errors import Fault, Invalid
 from signed_ledger.keyring import approval_text
-from signed_ledger.records import Genesis, KeyChange
+from signed_ledger.records import Checkpoint, Genesis, KeyChange
 from signed_ledger.signing import (
     MESSAGE_BYTES_MAX,
     HardwareSigner,
@@ -90,9 +90,10 @@ def test_all_that_the_service_signs_is_short_enough() -> None:
     root, entry, key = (bytes([number]) * 32 for number in range(3))
     genesis = Genesis(longest, (root,), 1, entry, key)
     change = KeyChange("add", "entry", kid_of(key), key, longest, 2**53 - 1)
-    checkpoint = f"{longest}\n{2**63 - 1}\n{encode_base64(bytes(32))}\n"
-    for text in (approval_text(genesis, longest), approval_text(change, longest), checkpoint):
-        assert len(text.encode()) <= MESSAGE_BYTES_MAX
+    checkpoint = encode_checkpoint_text(Checkpoint(longest, 2**53 - 1, bytes(32)))
+    approvals = [approval_text(body, longest).encode() for body in (genesis, change)]
+    for message in (*approvals, checkpoint, cosigned_text(2**63, checkpoint)):
+        assert len(message) <= MESSAGE_BYTES_MAX
     with pytest.raises(Invalid):
         Genesis(too_long, (root,), 1, entry, key)
 

@@ -15,10 +15,12 @@ from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import approve, approving_name
 from signed_ledger.ledger import Answer, Ledger, Limits, Webhook, create_ledger, found
 from signed_ledger.money import Money
+from signed_ledger.publishing import CheckpointLock, Publisher
 from signed_ledger.records import AccountId, AuthorisationState, Evidence, HttpRequest, KeyChange, Load, RegisteredKey
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.signing import SoftwareSigner, kid_of
 from signed_ledger.store import Reader, Store
+from signed_ledger.telemetry import Metrics
 
 ORIGIN = "issuer.example/ledger"
 AUTHORITY = "issuer.example"
@@ -68,6 +70,7 @@ class World:
         self.path = folder / "ledger.db"
         self.clock = Clock(now)
         self.root, self.entry, self.checkpoint = (SoftwareSigner(os.urandom(32)) for _ in range(3))
+        self.checkpoints = [self.checkpoint]
         self.signers = {self.entry.public_key: self.entry}
         self.numbers = itertools.count(1)
         genesis, sealed = found(
@@ -91,6 +94,12 @@ class World:
             random_bytes=os.urandom,
             limits=Limits(**limits),
         )
+
+    def publisher(self, ledger: Ledger, reader: Reader, metrics: Metrics | None = None) -> Publisher:
+        """What publishes the ledger; its lock file is made when it is opened."""
+        lock = CheckpointLock(self.path.with_name("checkpoint.lock"))
+        signers = {signer.public_key: signer for signer in self.checkpoints}
+        return Publisher(ledger, reader, lock, signers.__getitem__, metrics or Metrics())
 
     # --- keys ------------------------------------------------------------------------------------------------------
 

@@ -12,13 +12,14 @@ from signed_ledger.api.answers import COMMON_HEADERS
 from signed_ledger.api.incoming import expect
 from signed_ledger.api.operations import OPERATIONS
 from signed_ledger.api.problems import Problems
-from signed_ledger.api.public import Public
+from signed_ledger.api.public import Public, for_all
 from signed_ledger.api.reading import Reading
 from signed_ledger.api.signatures import Signatures
 from signed_ledger.api.webhooks import Webhooks
 from signed_ledger.config import Settings
 from signed_ledger.errors import Busy, NotFound, Overloaded, Refusal
 from signed_ledger.ledger import Ledger
+from signed_ledger.publishing import Publisher
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 
@@ -33,14 +34,19 @@ LINGER_SECONDS: Final = 1.0
 
 
 def make_app(
-    ledger: Ledger, reader: Reader, settings: Settings, metrics: Metrics, clock: Callable[[], int]
+    ledger: Ledger,
+    reader: Reader,
+    publisher: Publisher,
+    settings: Settings,
+    metrics: Metrics,
+    clock: Callable[[], int],
 ) -> web.Application:
     """What callers meet: every operation of the table, and problem documents for all else. `clock` in microseconds."""
     problems = Problems(metrics)
     signatures = Signatures(ledger, reader, clock, settings.answered_authorities)
     webhooks = Webhooks(ledger, signatures, settings)
     reading = Reading(ledger, reader, signatures, settings, metrics)
-    public = Public(ledger, reader, signatures)
+    public = Public(ledger, reader, publisher, signatures)
     app = _make_application(problems, settings.keepalive_timeout_s)
     app[SIGNATURES] = signatures
     expecting = partial(expect, bytes_max=settings.body_bytes_max)
@@ -49,7 +55,7 @@ def make_app(
             handler = webhooks.handler(operation.name)
         else:
             handler = getattr(reading if operation.tag == "reading" else public, operation.name)
-        for path in (operation.path, *operation.aliases):
+        for path in operation.paths:
             app.router.add_route(operation.method, path, handler, expect_handler=expecting)
             if operation.tag == "public":
                 app.router.add_route("HEAD", path, handler)
@@ -93,7 +99,7 @@ def _with_problems(problems: Problems) -> Middleware:
                 raise NotFound("The path is not spelled as it is in GET /docs.")
             return await handler(request)
         except Refusal as refusal:
-            return problems.answer(refusal, request)
+            return for_all(problems.answer(refusal, request), request)
         except Busy:
             return problems.answer(Overloaded("The ledger's store is busy; nothing was decided."), request)
         except web.HTTPException as error:

@@ -73,7 +73,7 @@ def reply_examples() -> dict[tuple[str, int], Any]:
         ("transactions", 200): {"transactions": [view_record(approved.stored)], "next_cursor": None},
         ("transaction", 200): view_transaction("tx-1", "acme", transaction),
         ("entry", 200): view_entry(approved.stored, keyring),
-        ("keys", 200): view_registry(keyring),
+        ("keys", 200): view_registry(keyring, []),
         ("healthz", 200): {"status": "ok"},
         ("readyz", 200): {"status": "ok", "head": 18},
     }

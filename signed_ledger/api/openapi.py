@@ -6,7 +6,8 @@ from typing import Any, Final
 from signed_ledger import __version__
 from signed_ledger.api.answers import REPLAYED
 from signed_ledger.api.examples import reply_examples
-from signed_ledger.api.operations import BEFORE_ROUTING, OPERATIONS, Operation, Parameter, Reply
+from signed_ledger.api.operation import Operation, Parameter, Reply
+from signed_ledger.api.operations import BEFORE_ROUTING, OPERATIONS
 from signed_ledger.api.problems import PROBLEM_TYPE, problem_document
 from signed_ledger.api.schema import ref
 from signed_ledger.api.shapes import all_shapes

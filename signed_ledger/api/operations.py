@@ -1,12 +1,12 @@
 """The one table of what is served. The routes, the OpenAPI document and the docs page are made from it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from signed_ledger.api.answers import STATUS_BY_DECISION, STATUS_BY_DECLINE
 from signed_ledger.api.message_shapes import request_shape
+from signed_ledger.api.operation import Codes, Operation, Parameter, Reply
+from signed_ledger.api.public_operations import PUBLIC_OPERATIONS
 from signed_ledger.api.schema import CURRENCY, MOMENT, NAME, SEQ, WEBHOOK_ID
 from signed_ledger.errors import (
     AuthorityUnknown,
@@ -20,7 +20,6 @@ from signed_ledger.errors import (
     MethodNotAllowed,
     NotFound,
     Overloaded,
-    Refusal,
     RequestTimeout,
     RoleNotAllowed,
     SignatureExpired,
@@ -32,51 +31,6 @@ from signed_ledger.errors import (
     WebhookIdReused,
 )
 from signed_ledger.records import MESSAGES, Message
-
-Codes = tuple[type[Refusal], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter in the `path`, the `query` or a `header`."""
-
-    where: str
-    name: str
-    shape: dict[str, Any]
-    about: str
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer that is not a problem. `shape` names a schema; `media` is its type, where it is not JSON."""
-
-    status: int
-    about: str
-    shape: str | None = None
-    media: str = "application/json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one path. `tag` and `name` say who handles it; `codes` stand in the order of the checks.
-
-    `body` names the schema of what is sent, and `example` is one.
-    """
-
-    tag: str
-    name: str
-    method: str
-    path: str
-    summary: str
-    about: str
-    replies: tuple[Reply, ...]
-    codes: Codes = ()
-    parameters: tuple[Parameter, ...] = ()
-    body: str | None = None
-    example: Mapping[str, Any] | None = None
-    aliases: tuple[str, ...] = ()
-
 
 SIGNATURE_CODES: Final[Codes] = (
     SignatureMissing,
@@ -236,61 +190,5 @@ OPERATIONS: Final = (
         replies=(Reply(200, "The entry.", "Entry"),),
         codes=(*_READ, EntryNotFound, *_FAILED),
     ),
-    Operation(
-        tag="public",
-        name="keys",
-        method="GET",
-        path="/keys",
-        summary="The key registry",
-        about="Every key that is or was valid, with the entries for which it is: from valid_from up to, not including, "
-        "valid_to. Trust the root keys by another road than this one.",
-        replies=(Reply(200, "The registry.", "Registry"),),
-        codes=(InternalError, Overloaded),
-    ),
-    Operation(
-        tag="public",
-        name="healthz",
-        method="GET",
-        path="/healthz",
-        summary="Does the process serve?",
-        about="Always 200 while it does.",
-        replies=(Reply(200, "It does.", "Health"),),
-    ),
-    Operation(
-        tag="public",
-        name="readyz",
-        method="GET",
-        path="/readyz",
-        summary="Can it decide?",
-        about="200 while the writer runs and the store can be read.",
-        replies=(Reply(200, "It can; head is the newest entry's number.", "Readiness"),),
-        codes=(Overloaded,),
-    ),
-    Operation(
-        tag="public",
-        name="openapi",
-        method="GET",
-        path="/openapi.json",
-        summary="This interface, for machines",
-        about="OpenAPI 3.1.",
-        replies=(Reply(200, "The document.", "Document"),),
-    ),
-    Operation(
-        tag="public",
-        name="docs",
-        method="GET",
-        path="/docs",
-        summary="This interface, for people",
-        about="One page, made from the OpenAPI document. It loads nothing from elsewhere and runs no script.",
-        replies=(Reply(200, "The page.", media="text/html"),),
-    ),
-    Operation(
-        tag="public",
-        name="style",
-        method="GET",
-        path="/docs/style.css",
-        summary="The page's style",
-        about="Served by this service, like all that the page needs.",
-        replies=(Reply(200, "The style sheet.", media="text/css"),),
-    ),
+    *PUBLIC_OPERATIONS,
 )

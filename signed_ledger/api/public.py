@@ -10,11 +10,27 @@ from signed_ledger.api.openapi import openapi_document
 from signed_ledger.api.page import CSS, render_page
 from signed_ledger.api.signatures import Signatures
 from signed_ledger.api.views import view_registry
-from signed_ledger.errors import Busy, Fault, Overloaded
+from signed_ledger.encoding import encode_bundle
+from signed_ledger.errors import Busy, Fault, Invalid, NotFound, Overloaded
 from signed_ledger.ledger import Ledger
+from signed_ledger.merkle import ENTRIES, Tile, read_tile_path, width_at
+from signed_ledger.publishing import Publisher
 from signed_ledger.store import Reader
 
 _CSP: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_OPEN: Final = {"Access-Control-Allow-Origin": "*"}
+"""Pages of any site may read what proves the ledger: docs/API.md, The log."""
+_CHECKPOINT_HEADERS: Final = {**json_headers("text/plain; charset=utf-8"), **_OPEN}
+_TILE_HEADERS: Final = {
+    **COMMON_HEADERS,
+    **_OPEN,
+    "Content-Type": "application/octet-stream",
+    "Cache-Control": "public, max-age=604800, immutable",
+    "Vary": "Accept-Encoding",
+}
+OPEN_PATHS: Final = ("/checkpoint", "/tile/", "/keys")
+COMPRESSED_HERE_BYTES_MAX: Final = 4_096
+"""More is compressed by another thread."""
 _CACHED: Final = {**COMMON_HEADERS, "Cache-Control": "public, max-age=300"}
 _HEALTHY: Final = b'{"status":"ok"}'
 _HEALTH_HEADERS: Final = json_headers(JSON_TYPE)
@@ -26,22 +42,64 @@ class NotReady(Overloaded):
     title = "The service does not take requests now"
 
 
+def open_to_all(response: web.Response) -> web.Response:
+    response.headers.update(_OPEN)
+    return response
+
+
+def for_all(response: web.Response, request: web.Request) -> web.Response:
+    """A refusal is read by pages of any site where the answer would be."""
+    return open_to_all(response) if request.path.startswith(OPEN_PATHS) else response
+
+
 class Public:
     """The requests that need no signature. The documents are made once, at the start."""
 
-    def __init__(self, ledger: Ledger, reader: Reader, signatures: Signatures) -> None:
+    def __init__(self, ledger: Ledger, reader: Reader, publisher: Publisher, signatures: Signatures) -> None:
         self._ledger = ledger
         self._reader = reader
+        self._publisher = publisher
         self._signatures = signatures
         document = openapi_document()
         self._openapi = orjson.dumps(document)
         self._page = render_page(document).encode()
         self._css = CSS.read_bytes()
 
+    async def checkpoint(self, request: web.Request) -> web.Response:
+        """The newest one that is published. Raises `NotFound` before the first."""
+        newest = self._publisher.newest
+        if newest is None:
+            raise NotFound("No checkpoint has been published yet.")
+        return web.Response(body=newest.cosigned, headers=_CHECKPOINT_HEADERS)
+
+    async def tile(self, request: web.Request) -> web.Response:
+        """A tile of the tree that is published. Raises `NotFound` for any other."""
+        try:
+            tile = read_tile_path(request.match_info["tile"])
+        except Invalid as error:
+            raise NotFound(f"The path {error.detail}.") from None
+        published = 0 if self._publisher.newest is None else self._publisher.newest.size
+        if tile.width > width_at(tile.level, tile.number, published):
+            raise NotFound(f"Of the {published} entries that are published this tile is not one.")
+        data = await self._read_tile(tile)
+        if data is None:
+            raise NotFound("This tile is not there; the operator is told by signed-ledger verify what is missing.")
+        response = web.Response(body=data, headers=_TILE_HEADERS, zlib_executor_size=COMPRESSED_HERE_BYTES_MAX)
+        if tile.level == ENTRIES and "gzip" in request.headers.get("Accept-Encoding", ""):
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async def _read_tile(self, tile: Tile) -> bytes | None:
+        if tile.level != ENTRIES:
+            return await self._reader.tile(tile)
+        notes = await self._reader.bundle(tile)
+        return None if notes is None else encode_bundle(notes)
+
     async def keys(self, request: web.Request) -> web.Response:
         """The registry as the store has it now, whoever wrote to it."""
         await self._signatures.catch_up()
-        return json_answer(view_registry(self._ledger.keyring))
+        keyring = self._ledger.keyring
+        return open_to_all(json_answer(view_registry(keyring, await self._reader.key_entries())))
 
     async def healthz(self, request: web.Request) -> web.Response:
         return web.Response(body=_HEALTHY, headers=_HEALTH_HEADERS)

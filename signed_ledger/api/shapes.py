@@ -136,6 +136,11 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "valid_from": SEQ,
             "valid_to": {"type": ["integer", "null"], "description": "null: still valid."},
         },
+        {"vkey": text("Of a checkpoint key: its C2SP verifier key, as witnesses and other tools take it.")},
+    ),
+    "KeyEntry": object_of(
+        "A key entry: its body, whose digest the entry of that number names.",
+        {"seq": SEQ, "body": text("The bytes of the body part: it holds the approvals of the root.")},
     ),
     "Registry": object_of(
         "The key registry.",
@@ -144,6 +149,7 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "threshold": {"type": "integer", "minimum": 1, "description": "How many root keys approve a key change."},
             "root_keys": list_of(BASE64, "The root public keys."),
             "keys": list_of(ref("Key"), "In the order of their registration."),
+            "entries": list_of(ref("KeyEntry"), "What the registry is made of: the key entries, oldest first."),
         },
     ),
     "Health": object_of("The process serves.", {"status": {"const": "ok"}}),

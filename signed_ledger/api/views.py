@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from signed_ledger.checkpoints import vkey_of
 from signed_ledger.encoding import (
     SignedEntry,
     decode_base64,
@@ -104,15 +105,18 @@ def view_key(key: RegisteredKey) -> dict[str, Any]:
         "pem": encode_public_pem(key.public_key).decode(),
         "valid_from": key.valid_from,
         "valid_to": key.valid_to,
+        **({"vkey": vkey_of(key.whose, key.public_key)} if key.role == "checkpoint" else {}),
     }
 
 
-def view_registry(keyring: Keyring) -> dict[str, Any]:
+def view_registry(keyring: Keyring, entries: list[StoredEntry]) -> dict[str, Any]:
+    """The registry, and the bodies of the `entries` that it is made of."""
     return {
         "origin": keyring.origin,
         "threshold": keyring.threshold,
         "root_keys": [encode_base64(key) for key in keyring.root_keys],
         "keys": [view_key(key) for key in keyring],
+        "entries": [{"seq": stored.seq, "body": _text("body", _part("body", stored.parts.body))} for stored in entries],
     }
 
 

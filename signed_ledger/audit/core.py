@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from signed_ledger.audit.derived import compare_rows, refuse_rows
+from signed_ledger.audit.log import Log
 from signed_ledger.audit.opened import Check, Opened
 from signed_ledger.audit.opening import Opener
 from signed_ledger.audit.reading import Position
@@ -15,7 +16,7 @@ AUTHORITIES_MAX: Final = 100
 
 
 class Audit:
-    """Each position is opened (steps 1 to 7), its signatures verified elsewhere, then settled (8 to 11), in order.
+    """Each position is opened (steps 1 to 7, 12), its signatures verified elsewhere, then settled (8 to 11), in order.
 
     Opening may run ahead of settling: what is opened depends on the entries before it only through keys and chain.
     `authorities` are the host names for which the Scheme's requests were signed.
@@ -24,6 +25,7 @@ class Audit:
     def __init__(self, tally: Tally, trust: Trust | None, read_again: Callable[[int], tuple[Any, Any]]) -> None:
         """`read_again` gives the note and body that stand at a seq, for presentments of what was settled long ago."""
         self.opener = Opener(tally, trust)
+        self.log = Log(tally)
         self.replay = Replay(tally, read_again)
         self.first_time: int | None = None
         self.last_time: int | None = None
@@ -31,7 +33,9 @@ class Audit:
         self._tally = tally
 
     def open(self, position: Position) -> Opened:
-        return self.opener.open(position)
+        opened = self.opener.open(position)
+        self.log.take(opened, self.opener.registry.keyring)
+        return opened
 
     def settle(self, opened: Opened, verified: Iterator[bool]) -> None:
         """Take an opened position in; `verified` has, in order, whether each of its checks verifies."""
@@ -55,7 +59,9 @@ class Audit:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
 
     def _refuse(self, opened: Opened, check: Check) -> None:
-        if check.step is Step.ISSUER:
+        if check.step is Step.LOG:
+            self._tally.fault(opened.seq, check.step, "the signature of the checkpoint kept does not verify")
+        elif check.step is Step.ISSUER:
             opened.is_signed = False
             self._tally.fault(opened.seq, check.step, "the Issuer's signature does not verify under the key valid here")
         else:

@@ -4,7 +4,7 @@ from signed_ledger.audit.reading import Position
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.tables import DERIVED_TABLES, LEDGER_TABLES, Row, Table
 
-_FIRST = len(LEDGER_TABLES)
+_ROWS = slice(len(LEDGER_TABLES), len(LEDGER_TABLES) + len(DERIVED_TABLES))
 
 
 def compare_rows(position: Position, expected: list[tuple[str, Row]] | None, tally: Tally) -> None:
@@ -14,7 +14,7 @@ def compare_rows(position: Position, expected: list[tuple[str, Row]] | None, tal
     """
     if expected is None:
         return
-    for table, actual in zip(DERIVED_TABLES, position.rows[_FIRST:], strict=True):
+    for table, actual in zip(DERIVED_TABLES, position.rows[_ROWS], strict=True):
         if actual is None:
             continue
         wanted = [row for name, row in expected if name == table.name]
@@ -25,7 +25,7 @@ def compare_rows(position: Position, expected: list[tuple[str, Row]] | None, tal
 
 def refuse_rows(position: Position, tally: Tally) -> None:
     """Derived rows where no entry is."""
-    for table, actual in zip(DERIVED_TABLES, position.rows[_FIRST:], strict=True):
+    for table, actual in zip(DERIVED_TABLES, position.rows[_ROWS], strict=True):
         if actual:
             reason = f"{table.name} has {len(actual)} rows of an entry that is not there"
             tally.fault(position.seq, Step.DECISIONS, reason)

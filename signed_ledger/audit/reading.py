@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from signed_ledger.audit.steps import Step, Tally, printable
 from signed_ledger.errors import Invalid
-from signed_ledger.tables import LEDGER_TABLES, TABLES, Row, Table
+from signed_ledger.tables import LEDGER_TABLES, LOG_TABLES, TABLES, Row, Table
 
 VALUE_BYTES_MAX: Final = 1_048_576
 """SQLite refuses to hand out a longer value: what a hostile file makes us hold in memory is bounded."""
@@ -33,7 +33,7 @@ _OF_THE_MACHINE: Final = (
     sqlite3.SQLITE_LOCKED,
 )
 """Errors that say nothing of the ledger: no room for a sort, no memory."""
-_BYTES_MAX: Final = {"note": 4_096, "body": 65_535, "state": 65_535, "evidence": 65_535}
+_BYTES_MAX: Final = {"note": 4_096, "body": 65_535, "state": 65_535, "evidence": 65_535, "root": 32, "hashes": 8_192}
 
 
 class Position(NamedTuple):
@@ -200,7 +200,9 @@ class _Stream:
 
 
 def _step_of(table: Table) -> Step:
-    return Step.ENTRIES if table in LEDGER_TABLES else Step.DECISIONS
+    if table in LEDGER_TABLES:
+        return Step.ENTRIES
+    return Step.LOG if table in LOG_TABLES else Step.DECISIONS
 
 
 def _select(table: Table) -> str:

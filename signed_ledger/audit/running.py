@@ -95,7 +95,7 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _not_known(file: LedgerFile, trust: Trust | None, authorities: set[str]) -> list[str]:
-    """Step 12: said, so that nobody takes the report for more than it is."""
+    """Said at the end, so that nobody takes the report for more than it is."""
     said = ["No checkpoint seen earlier and no witness was asked: a cut tail or an older copy can not be noticed."]
     if trust is None:
         said.insert(0, "No trust file was given: origin and root keys were taken on the word of the ledger's genesis.")

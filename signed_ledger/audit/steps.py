@@ -8,7 +8,7 @@ REASON_CHARACTERS_MAX: Final = 400
 
 
 class Step(IntEnum):
-    """Each fault carries the number of the step that found it; step 12, what can not be known, finds none."""
+    """Each fault carries the number of the step that found it; what can not be known is said last, and is no step."""
 
     TRUST = 1
     REGISTRY = 2
@@ -21,6 +21,7 @@ class Step(IntEnum):
     TRANSACTIONS = 9
     EVENTS = 10
     DECISIONS = 11
+    LOG = 12
 
 
 TITLES: Final = {
@@ -35,6 +36,7 @@ TITLES: Final = {
     Step.TRANSACTIONS: "what is about a transaction builds on the entry it began with, and on how it stands",
     Step.EVENTS: "no webhook and no authorisation is there twice",
     Step.DECISIONS: "decisions and balances are what the rules give; derived tables say the same",
+    Step.LOG: "tiles and every checkpoint kept are of this very history, signed by the checkpoint key",
 }
 
 

@@ -21,14 +21,23 @@ from signed_ledger.cli.outcome import DONE, FAULT, told_status
 from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.term_commands import record_terms
 from signed_ledger.cli.terms import read_terms
-from signed_ledger.cli.wiring import clock, entry_signers, opened_ledger, passphrases_of, trust_file
+from signed_ledger.cli.wiring import (
+    checkpoint_lock,
+    checkpoint_signers,
+    clock,
+    entry_signers,
+    opened_ledger,
+    passphrases_of,
+    trust_file,
+)
 from signed_ledger.cli.workers import STOPS, supervise
 from signed_ledger.config import Settings, describe_settings, variable_of
 from signed_ledger.daily import Desk, Schedule, keep_settling
-from signed_ledger.errors import InternalError, Invalid, Overloaded
+from signed_ledger.errors import Fault, InternalError, Invalid, Overloaded
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Ledger
 from signed_ledger.money import MINOR_DIGITS
+from signed_ledger.publishing import Publisher
 from signed_ledger.records import Terms
 from signed_ledger.signing import Signer
 from signed_ledger.telemetry import Metrics, configure_logging
@@ -56,6 +65,7 @@ class Service:
 
     settings: Settings
     load_signer: Callable[[bytes], Signer]
+    load_checkpoint_signer: Callable[[bytes], Signer]
     workers: int = 1
     number: int = 0
     lifeline: Connection | None = None
@@ -91,9 +101,10 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings.log_level, settings.log_format)
     passphrases = passphrases_of(options, settings)
     load_signer = entry_signers(settings, passphrases)
-    _run(_check(settings, load_signer, terms))
+    load_checkpoint_signer = checkpoint_signers(settings, passphrases)
+    _run(_check(settings, load_signer, load_checkpoint_signer, terms))
     passphrases.stop_asking()
-    service = Service(_with_port(settings, options.workers), load_signer, options.workers)
+    service = Service(_with_port(settings, options.workers), load_signer, load_checkpoint_signer, options.workers)
     if options.workers == 1:
         return _run(_serve(service))
     return supervise(options.workers, lambda number, lifeline: _work(service, number, lifeline))
@@ -115,14 +126,21 @@ def _check_settings(settings: Settings) -> Terms | None:
     return None if settings.terms is None else read_terms(settings.terms)
 
 
-async def _check(settings: Settings, load_signer: Callable[[bytes], Signer], terms: Terms | None) -> int:
+async def _check(
+    settings: Settings,
+    load_signer: Callable[[bytes], Signer],
+    load_checkpoint_signer: Callable[[bytes], Signer],
+    terms: Terms | None,
+) -> int:
     """Open the ledger as a server does, which verifies keys and head; compare it with what is expected of it.
 
     Terms that are not in force yet are recorded: that is the one thing written before the workers start.
     """
-    async with opened_ledger(settings, load_signer) as ledger:
+    async with opened_ledger(settings, load_signer) as ledger, opened_reader(settings) as reader:
         _check_origin(settings, ledger.keyring)
         _check_trust(settings, ledger.keyring)
+        await Publisher(ledger, reader, checkpoint_lock(settings), load_checkpoint_signer, Metrics()).open()
+        load_checkpoint_signer(ledger.keyring.current("checkpoint").public_key)
         if terms is not None and (seq := await record_terms(ledger, terms)) is not None:
             log.info("terms_changed", seq=seq, file=str(settings.terms))
     return DONE
@@ -181,13 +199,18 @@ async def _serve(service: Service) -> int:
             head_seq=await reader.head(),
             workers=service.workers,
         )
-        app, admin_app = make_app(ledger, reader, settings, metrics, clock), make_admin_app(metrics)
+        publisher = Publisher(ledger, reader, checkpoint_lock(settings), service.load_checkpoint_signer, metrics)
+        await publisher.open()
+        app = make_app(ledger, reader, publisher, settings, metrics, clock)
+        admin_app = make_admin_app(metrics)
+        publishing = asyncio.create_task(_keep_publishing(service, publisher, stop), name="publish")
         daily = asyncio.create_task(_keep_settling(service, ledger, metrics), name="daily")
 
         async def close_readers(_: object) -> None:
             """Before the ledger: the last connection to close takes the WAL back into the file, if it may write."""
-            daily.cancel()
-            await asyncio.wait([daily])
+            for task in (daily, publishing):
+                task.cancel()
+            await asyncio.wait([daily, publishing])
             await reader.close()
 
         app.on_cleanup.append(close_readers)
@@ -197,9 +220,9 @@ async def _serve(service: Service) -> int:
         except OSError as error:
             raise _not_listening(error) from error
         finally:
-            looking.cancel()
-            daily.cancel()
-    return FAULT if ended else DONE
+            for task in (looking, daily, publishing):
+                task.cancel()
+    return FAULT if ended or _has_failed(publishing) else DONE
 
 
 def _stop_on_signals(lifeline: Connection | None) -> asyncio.Event:
@@ -223,6 +246,20 @@ async def _keep_looking(ledger: Ledger) -> None:
         await asyncio.sleep(LOOK_SECONDS)
         with suppress(Overloaded, InternalError):  # busy, it looks anyway; stopped, there is nothing to look for
             await ledger.look()
+
+
+async def _keep_publishing(service: Service, publisher: Publisher, stop: asyncio.Event) -> None:
+    """The first worker publishes; the others tell what it did. Another history under our key ends the service."""
+    try:
+        await publisher.run(service.settings.checkpoint_interval_ms / 1_000, leads=service.number == 0)
+    except Fault as error:
+        log.critical("fault", reason=str(error))
+        stop.set()
+        raise
+
+
+def _has_failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 async def _keep_settling(service: Service, ledger: Ledger, metrics: Metrics) -> None:

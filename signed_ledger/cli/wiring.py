@@ -13,6 +13,7 @@ from signed_ledger.config import Settings
 from signed_ledger.errors import Fault, InternalError, Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Ledger, Limits, read_keyring
+from signed_ledger.publishing import CheckpointLock
 from signed_ledger.signing import KeyFileRefused, KeyFolder, Signer
 from signed_ledger.store import Store
 from signed_ledger.telemetry import Metrics
@@ -36,6 +37,16 @@ def key_folder(settings: Settings, passphrases: Passphrases, role: str) -> KeyFo
 def entry_signers(settings: Settings, passphrases: Passphrases) -> Callable[[bytes], Signer]:
     """From an entry public key to its signer; each key file is read once."""
     return cache(partial(key_folder(settings, passphrases, "entry").signer, "entry"))
+
+
+def checkpoint_signers(settings: Settings, passphrases: Passphrases) -> Callable[[bytes], Signer]:
+    """From a checkpoint public key to its signer; each key file is read once."""
+    return cache(partial(key_folder(settings, passphrases, "checkpoint").signer, "checkpoint"))
+
+
+def checkpoint_lock(settings: Settings) -> CheckpointLock:
+    """By default it lies with the keys: a backup of the ledger's folder does not bring it back."""
+    return CheckpointLock(settings.checkpoint_lock or settings.keys / "checkpoint.lock")
 
 
 @asynccontextmanager

@@ -54,6 +54,11 @@ def decode_note(data: bytes, field: str = "note") -> Note:
     return Note(text + "\n", tuple(_decode_signature(line, field) for line in lines))
 
 
+def decode_signature_lines(data: bytes, field: str = "signatures") -> tuple[NoteSignature, ...]:
+    """Read signature lines that stand alone, as a witness answers them."""
+    return decode_note(b"any\n\n" + data, field).signatures
+
+
 def _decode_signature(line: str, field: str) -> NoteSignature:
     match = _SIGNATURE_LINE.fullmatch(line)
     if match is None:

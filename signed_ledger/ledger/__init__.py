@@ -2,7 +2,18 @@
 
 from signed_ledger.ledger.following import read_keyring
 from signed_ledger.ledger.founding import create_ledger, found
-from signed_ledger.ledger.submissions import Answer, Settling, Submission, Webhook
+from signed_ledger.ledger.submissions import Answer, Keep, Settling, Submission, Webhook
 from signed_ledger.ledger.writer import Ledger, Limits
 
-__all__ = ["Answer", "Ledger", "Limits", "Settling", "Submission", "Webhook", "create_ledger", "found", "read_keyring"]
+__all__ = [
+    "Answer",
+    "Keep",
+    "Ledger",
+    "Limits",
+    "Settling",
+    "Submission",
+    "Webhook",
+    "create_ledger",
+    "found",
+    "read_keyring",
+]

@@ -9,7 +9,7 @@ from signed_ledger.errors import Fault, Invalid, KeyChangeRefused, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.verified import verified_body, verified_entry, verified_terms
-from signed_ledger.merkle import leaf_hash
+from signed_ledger.merkle import TILE_WIDTH, Tree, leaf_hash, width_at
 from signed_ledger.records import DEFAULT_TERMS, Genesis, KeyChange, Terms
 from signed_ledger.store import Store, StoredEntry
 
@@ -40,10 +40,20 @@ async def read_keyring(store: Store, newest: int) -> Keyring:
     return keyring
 
 
-async def read_terms(store: Store, keyring: Keyring, newest: int) -> Terms:
-    """The terms in force after the entry at seq `newest`; raises `Invalid` where their entry does not verify."""
+async def read_known(store: Store, keyring: Keyring, newest: int, cache_accounts_max: int) -> Known:
+    """What a writer must know as of the entry at seq `newest`; raises `Invalid` where that does not verify."""
     stored = await store.terms_entry(newest)
-    return DEFAULT_TERMS if stored is None else verified_terms(stored, keyring)
+    terms = DEFAULT_TERMS if stored is None else verified_terms(stored, keyring)
+    return Known(keyring, terms, await read_tree(store, newest + 1), cache_accounts_max)
+
+
+async def read_tree(store: Store, size: int) -> Tree:
+    """The tree over the first `size` entries; raises `Invalid` where entries or tiles of its right edge are missing."""
+    edges = await store.edges(size)
+    for level, edge in enumerate(edges):
+        if len(edge) != width_at(level, (size >> (8 * level)) // TILE_WIDTH, size):
+            raise Invalid("tiles", f"some of level {level - 1} are missing: run signed-ledger rebuild")
+    return Tree(size, edges)
 
 
 async def follow(store: Store, known: Known, head: Head, newer: list[tuple[int, bytes]]) -> Head:
@@ -67,6 +77,7 @@ async def _follow_one(store: Store, known: Known, head: Head, seq: int, note: by
     entry = decode_entry(note).entry
     if entry.seq != seq or seq != head.seq + 1 or entry.prev != leaf_hash(head.note):
         raise Invalid("prev", f"of entry {seq} is not the entry before it")
+    known.tree.append(leaf_hash(note))
     if entry.kind == KeyChange.KIND:
         change = _change_key(await store.entry(seq), known.keyring)
         log.info("key_changed", op=change.op, role=change.role, whose=change.whose, kid=change.kid, seq=seq)

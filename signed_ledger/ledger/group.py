@@ -8,7 +8,7 @@ from signed_ledger.errors import IntegrityViolation, Invalid, KeyRevoked, Refusa
 from signed_ledger.ledger.following import Head
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.learning import Learned, settlement_of
-from signed_ledger.ledger.submissions import Answer, Look, Settling, Submission, Webhook
+from signed_ledger.ledger.submissions import Answer, Keep, Look, Settling, Submission, Webhook
 from signed_ledger.ledger.verified import verified_transaction
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.records import MESSAGES, AccountId, Body, Evidence, JournalLine, KeyChange, Opening, card
@@ -16,7 +16,7 @@ from signed_ledger.rules import Asked, Command, Slot, accounts_for, apply, cards
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
 from signed_ledger.store import Found, Row, Wanted
-from signed_ledger.tables import derived_rows, ledger_rows
+from signed_ledger.tables import derived_rows, ledger_rows, tile_rows
 
 log = structlog.get_logger("signed_ledger.ledger")
 
@@ -41,6 +41,8 @@ class Group:
         self.rows: list[tuple[str, Row]] = []
         self._learned = Learned(known)
         self.book = self._learned.book
+        self.tree = known.tree.copy()
+        self._prev = leaf_hash(head.note)
         self._keyring = known.keyring
         self._now = now
         self._load_signer = load_signer
@@ -72,6 +74,9 @@ class Group:
         """Decide, apply and seal; the answer counts once the group is on disk. Raises `Refusal` or `Deferred`."""
         if isinstance(submission, Look):
             return None
+        if isinstance(submission, Keep):
+            self._keep(submission)
+            return None
         if isinstance(submission, KeyChange):
             return self._change_key(submission)
         if isinstance(submission, Webhook):
@@ -101,7 +106,7 @@ class Group:
 
     def _command(self, submission: Submission) -> Command | None:
         """The command that a submission is, once the store was asked for what it names outright."""
-        if isinstance(submission, Look | KeyChange):
+        if isinstance(submission, Look | Keep | KeyChange):
             return None
         if isinstance(submission, Settling):
             return submission.command
@@ -174,6 +179,14 @@ class Group:
         self._keyring.apply(change, answer.seq)
         return answer
 
+    def _keep(self, keep: Keep) -> None:
+        """Nothing is entered: rows of what was published join those of the group."""
+        for table, row in keep.rows:
+            name = (keep.seq, "" if table == "checkpoints" else row[1])
+            if name not in self._learned.kept:
+                self._learned.kept.add(name)
+                self.rows.append((table, row))
+
     # --- from here on it must succeed ------------------------------------------------------------------------------
 
     def _record(self, bodies: list[Body], evidence: Evidence | None) -> Answer:
@@ -190,8 +203,8 @@ class Group:
 
     def _append(self, body: Body, evidence: Evidence | None) -> Sealed:
         effect = apply(self.book, body, self._next_seq)
-        seq, prev = self._next_seq, leaf_hash(self.head.note)
-        place = Place(self._keyring.origin, seq, prev, self._time)
+        seq = self._next_seq
+        place = Place(self._keyring.origin, seq, self._prev, self._time)
         sealed = seal(
             place,
             body,
@@ -202,6 +215,8 @@ class Group:
         )
         self.rows += ledger_rows(seq, sealed.note, sealed.parts)
         self.rows += derived_rows(seq, body, effect)
+        self.rows += tile_rows(seq, self.tree.append(sealed.ref.leaf))
+        self._prev = sealed.ref.leaf
         self.head = Head(seq, sealed.note, place.time)
         return sealed
 
@@ -217,6 +232,8 @@ def wanted_by(submissions: Iterable[Submission]) -> Wanted:
             wanted.authorisations.append(command.key)
             if command.posting_key is not None:
                 wanted.postings.append(command.posting_key)
+        elif isinstance(command, Keep):
+            wanted.kept.append(command.seq)
         elif isinstance(command, Settling):
             wanted.settlements.append((command.command.scheme, command.known))
     return wanted

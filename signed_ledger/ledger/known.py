@@ -1,9 +1,10 @@
-"""What a writer knows of the ledger as of its head: the key registry, the terms, and balances and cards in use."""
+"""What a writer knows of the ledger as of its head: key registry, terms, tree, and balances and cards in use."""
 
 from collections.abc import Iterable
 from typing import TypeVar
 
 from signed_ledger.keyring import Keyring
+from signed_ledger.merkle import Tree
 from signed_ledger.records import AccountId, CardState, State, Terms
 from signed_ledger.rules import Book
 
@@ -14,9 +15,10 @@ V = TypeVar("V")
 class Known:
     """Owner of every field: the writer's task. Accounts and cards are true while the head is the writer's own."""
 
-    def __init__(self, keyring: Keyring, terms: Terms, cache_accounts_max: int) -> None:
+    def __init__(self, keyring: Keyring, terms: Terms, tree: Tree, cache_accounts_max: int) -> None:
         self.keyring = keyring
         self.terms = terms
+        self.tree = tree
         self.accounts: dict[AccountId, State] = {}  # oldest use first, and so are cards
         self.cards: dict[str, CardState] = {}
         self._cache_accounts_max = cache_accounts_max
@@ -26,9 +28,10 @@ class Known:
         self.accounts.clear()
         self.cards.clear()
 
-    def remember(self, book: Book) -> None:
+    def remember(self, book: Book, tree: Tree) -> None:
         """Take over what a group that is on disk left."""
         self.terms = book.terms
+        self.tree = tree
         self._keep(self.accounts, book.accounts.items())
         self._keep(self.cards, book.cards.items())
 

@@ -26,7 +26,7 @@ class Learned:
     """The book of a group and where it comes from.
 
     `untrusted` has why, by the name of what does not verify: an account, card, authorisation, posting or Scheme.
-    `settled_at` is the seq of a Scheme's newest settlement.
+    `settled_at` is the seq of a Scheme's newest settlement; `kept` is what of the checkpoints in hand is kept.
     """
 
     def __init__(self, known: Known) -> None:
@@ -34,6 +34,7 @@ class Learned:
         self.webhooks: dict[tuple[str, str], StoredEntry] = {}
         self.authorised: dict[AuthorisationKey, Authorised] = {}
         self.settled_at: dict[str, int] = {}
+        self.kept: set[tuple[int, str]] = set()
         self.untrusted: dict[object, Exception] = {}
         self.violations = 0
         self._known = known
@@ -43,6 +44,7 @@ class Learned:
         """Take in what the store has."""
         keyring = self._known.keyring
         self.webhooks.update(found.webhooks)
+        self.kept |= found.kept
         for key, row in found.authorisations.items():
             try:
                 self.book.authorisations[key], self.authorised[key] = verified_authorisation(row, keyring)

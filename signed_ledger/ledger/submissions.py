@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from signed_ledger.errors import Refusal
 from signed_ledger.records import CardChange, Evidence, KeyChange, Load, Request, Terms, Transaction, Unsettled
 from signed_ledger.rules import Asked, ChangeCard, Settle
+from signed_ledger.tables import Row
 
 
 class Webhook(NamedTuple):
@@ -52,7 +53,23 @@ class Look(NamedTuple):
     """Nothing to write: catch up with what other processes wrote."""
 
 
-Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | KeyChange | Look
+class Keep(NamedTuple):
+    """A checkpoint up to the entry at `seq` that is about to be published, or cosignatures of one, to be kept.
+
+    `cosignatures` are (key, signature line). What is kept already is not kept again.
+    """
+
+    seq: int
+    note: bytes | None = None
+    cosignatures: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, Row]]:
+        note: list[tuple[str, Row]] = [] if self.note is None else [("checkpoints", (self.seq, self.note))]
+        return note + [("cosignatures", (self.seq, *cosignature)) for cosignature in self.cosignatures]
+
+
+Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | KeyChange | Keep | Look
 """`Asked` without a webhook id is our own: an expiry."""
 
 Recorded: TypeAlias = Transaction | CardChange | Terms | KeyChange

@@ -14,11 +14,12 @@ import structlog
 
 from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.following import Head, follow, read_keyring, read_terms
+from signed_ledger.ledger.following import Head, follow, read_keyring, read_known
 from signed_ledger.ledger.group import Deferred, Group, reused, wanted_by
 from signed_ledger.ledger.known import Known
-from signed_ledger.ledger.submissions import Answer, Look, Pending, Settling, Submission, Webhook
+from signed_ledger.ledger.submissions import Answer, Keep, Look, Pending, Settling, Submission, Webhook
 from signed_ledger.ledger.verified import verified_entry
+from signed_ledger.merkle import Tree
 from signed_ledger.records import RegisteredKey, Terms, Transaction
 from signed_ledger.signing import Signer
 from signed_ledger.store import Store
@@ -98,7 +99,7 @@ class Ledger:
         limits = limits or Limits()
         return cls(
             store,
-            Known(keyring, await read_terms(store, keyring, newest.seq), limits.cache_accounts_max),
+            await read_known(store, keyring, newest.seq, limits.cache_accounts_max),
             Head(newest.seq, newest.note, entry.time),
             load_signer=load_signer,
             clock=clock,
@@ -121,6 +122,11 @@ class Ledger:
         """The registered key of this kid as of the last group."""
         return self.keyring.find(kid)
 
+    @property
+    def tree(self) -> Tree:
+        """The tree over all entries as of the last group; not to be changed."""
+        return self._known.tree
+
     async def submit(self, submission: Submission) -> Answer:
         """Record a decision and give it once it is on disk, never before.
 
@@ -130,6 +136,10 @@ class Ledger:
         answer = await self._enter(submission)
         assert answer is not None
         return answer
+
+    async def keep(self, keep: Keep) -> None:
+        """Keep a checkpoint or cosignatures; they are on disk when this returns."""
+        await self._enter(keep)
 
     async def look(self) -> None:
         """Catch up with all that other processes wrote before this call, key changes above all.
@@ -242,7 +252,7 @@ class Ledger:
         await self._store.append(group.rows)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._head = group.head
-        self._known.remember(group.book)
+        self._known.remember(group.book, group.tree)
 
     def _resolve(self, outcomes: list[tuple[Pending, Answer | Refusal | Deferred | None]]) -> None:
         """Tell each who waits: after the commit, so what is told is on disk."""

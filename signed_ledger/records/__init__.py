@@ -16,6 +16,7 @@ from signed_ledger.records.bodies import (
     Transaction,
     posting_key_of,
 )
+from signed_ledger.records.checkpoints import Checkpoint
 from signed_ledger.records.entries import Entry, Evidence, FindKey, HttpRequest, PartDigest, Parts, RegisteredKey
 from signed_ledger.records.messages import MESSAGES, RESPONSE_CODES, Message
 from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, card_of, external, scheme
@@ -55,6 +56,7 @@ __all__ = [
     "CardChange",
     "CardState",
     "CardTransaction",
+    "Checkpoint",
     "Effect",
     "Entry",
     "EntryRef",

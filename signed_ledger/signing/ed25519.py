@@ -83,10 +83,10 @@ def kid_of(public_key: bytes) -> str:
     return hashlib.sha256(_SPKI_PREFIX + public_key).hexdigest()
 
 
-@lru_cache(maxsize=64)
-def note_key_id(name: str, public_key: bytes) -> bytes:
-    """The 4-byte key id of a signed note's signature line (C2SP signed-note, algorithm 0x01)."""
-    return hashlib.sha256(name.encode() + b"\n\x01" + public_key).digest()[:4]
+@lru_cache(maxsize=256)
+def note_key_id(name: str, public_key: bytes, algorithm: int = 0x01) -> bytes:
+    """The 4-byte key id of a signed note's signature line (C2SP signed-note; 0x01 is plain Ed25519)."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public_key).digest()[:4]
 
 
 _P: Final = 2**255 - 19

@@ -9,6 +9,7 @@ from signed_ledger.store.connection import (
     open_database,
     schema_statements,
 )
+from signed_ledger.store.log import KeptCheckpoint
 from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
 from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
 from signed_ledger.store.statements import Movement, Statement, StatementWanted
@@ -41,6 +42,7 @@ __all__ = [
     "FoundCard",
     "FoundSettlements",
     "FoundTransaction",
+    "KeptCheckpoint",
     "Moment",
     "Movement",
     "Reader",

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 APPLICATION_ID: Final = 0x534C4731  # "SLG1"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 CACHE_KIB: Final = 65_536
 WAL_PAGES: Final = 4_000
 

@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from signed_ledger.encoding import decode_body
+from signed_ledger.merkle import Tile
 from signed_ledger.records import AuthorisationKey, AuthorisationState, JournalLine, Parts
 from signed_ledger.store.balances import Balances, find_balances
 from signed_ledger.store.connection import Connection, connect
+from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_tile
 from signed_ledger.store.moments import Moment, Span, find_span, head_seq
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
-from signed_ledger.store.writing import StoredEntry, read_entry, read_posted
+from signed_ledger.store.writing import StoredEntry, read_entry, read_key_entries, read_posted
 from signed_ledger.tables import TOTALS, authorisation_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+SEQ_MAX: Final = 2**53 - 1
 
 
 class FoundTransaction(NamedTuple):
@@ -52,6 +57,10 @@ class Reader:
         """How many key entries came after genesis."""
         return await self._run(count_key_changes)
 
+    async def key_entries(self) -> list[StoredEntry]:
+        """The genesis and every key entry, in order of seq."""
+        return await self._run(read_key_entries, SEQ_MAX)
+
     async def entry(self, seq: int) -> StoredEntry:
         return await self._run(read_entry, seq)
 
@@ -81,6 +90,18 @@ class Reader:
     async def settlements(self, scheme: str) -> dict[str, int]:
         """The seq of each of a Scheme's settlements by its date, oldest first."""
         return await self._run(list_settlements, scheme)
+
+    async def tile(self, tile: Tile) -> bytes | None:
+        """The hashes of a tile, in one; `None` where not all of them are there."""
+        return await self._run(read_tile, tile)
+
+    async def bundle(self, tile: Tile) -> list[bytes] | None:
+        """The entries of an entry bundle; `None` where not all of them are there."""
+        return await self._run(read_bundle, tile)
+
+    async def checkpoint(self, size_min: int, size_max: int) -> KeptCheckpoint | None:
+        """The newest checkpoint kept, of those from `size_min` to `size_max` entries, with its cosignatures."""
+        return await self._run(read_checkpoint, size_min, size_max)
 
     async def close(self) -> None:
         await self._connection.close()

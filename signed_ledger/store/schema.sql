@@ -88,7 +88,30 @@ CREATE INDEX transactions_by_card ON transactions (card_id, seq);
 CREATE INDEX transactions_by_id ON transactions (transaction_id, seq)
     WHERE type NOT IN ('authorisation', 'presentment'); -- these two are found by authorisation_states
 
+CREATE TABLE tiles (
+    level  INTEGER NOT NULL,        -- of the Merkle tree's tiles, from 0: the full ones, docs/FORMAT.md, Served and exported
+    number INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,        -- the entry with which it became full
+    root   BLOB NOT NULL,           -- the hash over the tile: one of the hashes of a tile of the next level
+    hashes BLOB NOT NULL,           -- 256 of 32 bytes
+    PRIMARY KEY (level, number)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE keys (
     seq  INTEGER PRIMARY KEY,       -- what a process must know from its start on: genesis, key and terms entries
     kind TEXT NOT NULL
 ) STRICT;
+
+-- kept, since they can not be made anew: what was published of the ledger, and who vouched for it
+
+CREATE TABLE checkpoints (
+    seq  INTEGER PRIMARY KEY,       -- the newest entry in it: its size less one
+    note BLOB NOT NULL              -- the signed checkpoint: docs/FORMAT.md, A checkpoint
+) STRICT;
+
+CREATE TABLE cosignatures (
+    seq  INTEGER NOT NULL,          -- of the checkpoint
+    key  TEXT NOT NULL,             -- the witness's: <name>+<key id>
+    line TEXT NOT NULL,             -- its signature line
+    PRIMARY KEY (seq, key)
+) STRICT, WITHOUT ROWID;

@@ -11,6 +11,7 @@ from signed_ledger.records import AccountId, AuthorisationKey, Parts, PostingKey
 from signed_ledger.records import scheme as scheme_account
 from signed_ledger.records.messages import POSTINGS
 from signed_ledger.store.connection import Connection, connect, insert_rows
+from signed_ledger.store.log import find_kept, read_edges
 from signed_ledger.tables import Row
 
 
@@ -36,6 +37,7 @@ class Wanted:
     cards: list[str] = field(default_factory=list)
     postings: list[PostingKey] = field(default_factory=list)
     settlements: list[tuple[str, int]] = field(default_factory=list)  # (scheme, up to which seq the asker knows it)
+    kept: list[int] = field(default_factory=list)  # the newest entry of each checkpoint
 
 
 class FoundAccount(NamedTuple):
@@ -80,6 +82,7 @@ class Found(NamedTuple):
     cards: dict[str, FoundCard]
     postings: dict[PostingKey, StoredEntry]
     settlements: dict[str, FoundSettlements]
+    kept: set[tuple[int, str]]  # (seq, empty) for a checkpoint, (seq, key) for a cosignature
 
 
 class Begun(NamedTuple):
@@ -115,7 +118,7 @@ class Store:
 
     async def key_entries(self, newest: int) -> list[StoredEntry]:
         """The genesis and every key entry up to seq `newest`, in order of seq."""
-        return await self._connection.run(_key_entries, newest)
+        return await self._connection.run(read_key_entries, newest)
 
     async def terms_entry(self, newest: int) -> StoredEntry | None:
         """The newest terms entry up to seq `newest`, where there is one."""
@@ -124,6 +127,10 @@ class Store:
     async def newest(self) -> StoredEntry:
         """The newest entry; one without bytes where there is none at all."""
         return await self._connection.run(_newest)
+
+    async def edges(self, size: int) -> list[list[bytes]]:
+        """The right edge of the tree of `size` entries: see `merkle.Tree`."""
+        return await self._connection.run(read_edges, size)
 
     async def entry(self, seq: int) -> StoredEntry:
         """The entry at `seq`, for the writer's own catching up within its transaction."""
@@ -155,6 +162,7 @@ def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
         {row[0]: FoundCard(row[1], row[2], _entry(row[3:])) for row in _rows(connection, _CARDS, wanted.cards)},
         {PostingKey(*row[:3]): _entry(row[3:]) for row in _rows(connection, _POSTINGS, wanted.postings)},
         {scheme: _settlements(connection, scheme, known) for scheme, known in wanted.settlements},
+        find_kept(connection, wanted.kept),
     )
 
 
@@ -204,7 +212,7 @@ def _rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
+def read_key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
     query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys WHERE seq <= ? AND kind <> 'terms') ORDER BY e.seq"  # noqa: S608
     return [_entry(row) for row in connection.execute(query, (newest,))]
 
