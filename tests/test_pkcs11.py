@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pkcs11
 import pytest
 
+from signed_ledger.checkpoints import open_checkpoint
 from signed_ledger.encoding.checkpoints import cosigned_text, encode_checkpoint_text
 from signed_ledger.encoding.entries import ENTRY_BYTES_MAX
 from signed_ledger.errors import Fault, Invalid
@@ -380,16 +382,27 @@ def test_without_python_pkcs11_it_says_what_to_install(installation: Installatio
     assert f"{key_file(installation)}: needs python-pkcs11: pip install 'signed-ledger[pkcs11]'" in said
 
 
-def test_a_server_signs_in_the_token(installation: Installation) -> None:
+def test_a_server_signs_entries_and_checkpoints_in_the_token(installation: Installation) -> None:
+    in_token = KeyFolder(installation.keys, lambda: None).open(key_file(installation, "checkpoint"))
     with installation.serve(LOG_LEVEL="debug") as server:
         answers = {
             f"a-{n}": send(server.url, installation.scheme, "/authorisation", f"a-{n}", authorisation(f"t-{n}"))
             for n in range(5)
         }
-        log = server.log
+        size = 1 + max(answer.document["seq"] for answer in answers.values())
+        wait_until(lambda: f"\n{size}\n" in published(server.url).decode())
+        note, log = published(server.url), server.log
+    assert open_checkpoint(note, origin=ORIGIN, public_key=in_token.public_key).checkpoint.size == size
     assert {answer.status for answer in answers.values()} == {201}
     assert_each_is_there_once(installation, answers)
     assert PIN not in log + server.log
+
+
+def published(url: str) -> bytes:
+    try:
+        return bytes(urllib.request.urlopen(f"{url}/checkpoint").read())
+    except HTTPError:  # none yet
+        return b""
 
 
 async def test_two_workers_each_sign_with_a_session_of_their_own(installation: Installation) -> None:
