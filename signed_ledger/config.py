@@ -53,6 +53,12 @@ def _path_or_none(text: str) -> Path | None:
     return _path(text) if text else None
 
 
+def _absolute_or_none(text: str) -> Path | None:
+    if text and not text.startswith("/"):
+        raise ValueError("must be a path that starts with /")  # else the system looks for a library by its own rules
+    return _path_or_none(text)
+
+
 def _hour_or_none(text: str) -> int | None:
     return None if text in ("", "none") else _integer(0, 23)(text)
 
@@ -87,6 +93,9 @@ class Settings:
     keys: Path = _setting(Path("keys"), _path, "the folder of the Issuer's keys and trust.json")
     key_passphrase_file: Path | None = _setting(
         None, _path_or_none, "a file whose first line opens the private keys", "none: encrypted keys are asked for"
+    )
+    pkcs11_module: Path | None = _setting(
+        None, _absolute_or_none, "the PKCS#11 library of keys in hardware", "none: the URIs of the keys name it"
     )
     checkpoint_lock: Path | None = _setting(
         None, _path_or_none, "the lock file of checkpoints; not beside the database", "checkpoint.lock in KEYS"

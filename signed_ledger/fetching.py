@@ -5,12 +5,13 @@ from typing import Final, NamedTuple
 import aiohttp
 
 from signed_ledger import __version__
+from signed_ledger.errors import SignedLedgerError
 
 USER_AGENT: Final = f"signed-ledger/{__version__}"
 _HEADERS_BYTES_MAX: Final = 8_190
 
 
-class Unreachable(Exception):
+class Unreachable(SignedLedgerError):
     """There was no whole answer: no connection, not in time, not HTTP, or longer than allowed."""
 
 

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +25,8 @@ from signed_ledger.errors import Invalid
 from signed_ledger.fetching import Fetcher, Reply
 from signed_ledger.records import Checkpoint
 from signed_ledger.signing import SoftwareSigner, note_key_id
-from signed_ledger.witness import State, Witness, create_state
-from tests.witnessing import NOW, WITNESS, OurWitness, SmallLog, some_hash, with_line
+from signed_ledger.witness import State, Witness, create_state, make_witness_app, service
+from tests.witnessing import NOW, WITNESS, OurWitness, SmallLog, serving_app, some_hash, with_line
 
 LOG: Final = SmallLog()
 OTHER: Final = SmallLog()
@@ -189,6 +191,27 @@ async def test_a_body_over_the_limit_is_refused(url: str) -> None:
     assert (await ask(url, b"old 0\n" + b"x" * 200_000)).status == 413
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "BODY_SECONDS", 0.1)
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nold")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_no_more_wait_than_can_be_served(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "WAITING_MAX", 0)
+    answer = await ask(url, LOG.request(0, 5))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_without_its_state_it_is_not_well(ours: OurWitness, url: str) -> None:
+    with closing(sqlite3.connect(ours.database)) as disk:
+        disk.execute("DROP TABLE witness")
+    assert (await get(url, "/healthz")).status == 503
+
+
 # --- the clock ---
 
 
@@ -268,6 +291,41 @@ async def test_what_was_answered_survives_sigkill(ours: OurWitness) -> None:
         assert followed.size == new
         assert followed.note == LOG.note(new) + answer.body
         old = new
+
+
+async def test_what_can_not_be_written_is_not_cosigned(ours: OurWitness, url: str) -> None:
+    with closing(sqlite3.connect(ours.database)) as disk:
+        disk.execute("CREATE TRIGGER full BEFORE UPDATE ON logs BEGIN SELECT RAISE(ABORT, 'no space'); END")
+        answer = await ask(url, LOG.request(0, 5))
+        assert (answer.status, "—" in answer.body.decode()) == (500, False)
+        disk.execute("DROP TRIGGER full")
+    assert (await ask(url, LOG.request(0, 7))).status == 200
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(["BEGIN IMMEDIATE"], id="writing: the transaction can not begin"),
+        pytest.param(["BEGIN", "SELECT size FROM logs"], id="reading: the transaction can not be committed"),
+    ],
+)
+async def test_while_another_process_holds_the_file_the_log_is_asked_to_come_again(
+    ours: OurWitness, statements: list[str]
+) -> None:
+    with ours.opened() as state, closing(sqlite3.connect(ours.database, isolation_level=None)) as other:
+        state._connection.execute("PRAGMA busy_timeout = 10")
+        async with serving_app(make_witness_app(Witness(state, ours.signer, ours.clock))) as url:
+            for statement in statements:
+                other.execute(statement).fetchall()
+            answer = await ask(url, LOG.request(0, 5))
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            other.execute("ROLLBACK")
+            assert (await ask(url, LOG.request(0, 5))).status == 200
+
+
+def test_a_commit_is_on_disk_when_it_returns(ours: OurWitness) -> None:
+    with ours.opened() as state:
+        assert state._connection.execute("PRAGMA synchronous").fetchone() == (3,)  # EXTRA
 
 
 async def test_of_two_that_race_in_two_processes_one_wins_and_nothing_goes_back(ours: OurWitness) -> None:
