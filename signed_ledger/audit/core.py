@@ -9,6 +9,8 @@ from signed_ledger.audit.opening import Opener
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.replay import Replay
 from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.records import Evidence
+from signed_ledger.schemes import signs_host
 from signed_ledger.trust import Trust
 
 AUTHORITIES_MAX: Final = 100
@@ -18,7 +20,8 @@ class Audit:
     """Each position is opened (steps 1 to 7), its signatures verified elsewhere, then settled (8 to 11), in order.
 
     Opening may run ahead of settling: what is opened depends on the entries before it only through keys and chain.
-    `authorities` are the host names for which the Scheme's requests were signed.
+    `authorities` are the host names for which the Scheme's requests were signed; `hosts_not_signed` counts those that
+    were signed for none.
     """
 
     def __init__(self, tally: Tally, trust: Trust | None, read_again: Callable[[int], tuple[Any, Any]]) -> None:
@@ -28,6 +31,7 @@ class Audit:
         self.first_time: int | None = None
         self.last_time: int | None = None
         self.authorities: set[str] = set()
+        self.hosts_not_signed = 0
         self._tally = tally
 
     def open(self, position: Position) -> Opened:
@@ -42,8 +46,8 @@ class Audit:
             refuse_rows(opened.position, self._tally)
             return
         compare_rows(opened.position, self.replay.take(opened), self._tally)
-        if opened.request is not None and opened.evidence is not None and len(self.authorities) < AUTHORITIES_MAX:
-            self.authorities.add(opened.evidence.request.authority)
+        if opened.request is not None and opened.evidence is not None:
+            self._take_host(opened.evidence)
         if opened.entry is not None:
             self.last_time = opened.entry.time
             self.first_time = self.last_time if self.first_time is None else self.first_time
@@ -53,6 +57,12 @@ class Audit:
         self.replay.end()
         if self.opener.last is None:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
+
+    def _take_host(self, evidence: Evidence) -> None:
+        if not signs_host(evidence):
+            self.hosts_not_signed += 1
+        elif len(self.authorities) < AUTHORITIES_MAX:
+            self.authorities.add(evidence.request.authority)
 
     def _refuse(self, opened: Opened, check: Check) -> None:
         if check.step is Step.ISSUER:

@@ -45,7 +45,7 @@ def audit_file(
         _run(audit, file, jobs, progress or _say_nothing)
         audit.end()
         file.check_structure()
-        not_known = _not_known(file, trust, audit.authorities)
+        not_known = _not_known(file, trust, audit)
     finally:
         file.close()
     return _report(path, audit, tally, not_known, time.perf_counter() - started)
@@ -94,14 +94,19 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def _not_known(file: LedgerFile, trust: Trust | None, authorities: set[str]) -> list[str]:
+def _not_known(file: LedgerFile, trust: Trust | None, audit: Audit) -> list[str]:
     """Step 12: said, so that nobody takes the report for more than it is."""
     said = ["No checkpoint seen earlier and no witness was asked: a cut tail or an older copy can not be noticed."]
     if trust is None:
         said.insert(0, "No trust file was given: origin and root keys were taken on the word of the ledger's genesis.")
-    if authorities:
-        names = printable(", ".join(sorted(authorities)))
+    if audit.authorities:
+        names = printable(", ".join(sorted(audit.authorities)))
         said.append(f"For which host names this Issuer answers no entry tells; the requests were signed for: {names}.")
+    if audit.hosts_not_signed:
+        said.append(
+            f"{audit.hosts_not_signed:,} requests are signed by Standard Webhooks v1a, over id, timestamp and body "
+            "only: to which host and path they went is the Issuer's word."
+        )
     if file.ignores_log:
         said.append("The write-ahead log beside the file could not be read: the newest entries may be missing here.")
     if others := file.other_tables():
