@@ -78,6 +78,13 @@ def _authorities(text: str) -> tuple[str, ...]:
     return names
 
 
+def _schemes(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not all(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name) for name in names):
+        raise ValueError("must be names of Schemes separated by commas, such as visa,amex")
+    return names
+
+
 def _currencies(text: str) -> tuple[str, ...]:
     codes = tuple(code.strip() for code in text.split(",") if code.strip())
     if not codes or not all(re.fullmatch(r"[A-Z]{3}", code) for code in codes):
@@ -112,6 +119,9 @@ class Settings:
     port: int = _setting(8080, _integer(0, 65535), "the port to listen on; 0 takes a free one")
     authorities: tuple[str, ...] = _setting(
         (), _authorities, "the host names we answer for, separated by commas", "localhost and HOST, with PORT"
+    )
+    standard_webhooks: tuple[str, ...] = _setting(
+        (), _schemes, "the Schemes that sign by Standard Webhooks v1a, by commas", "none: all sign by RFC 9421"
     )
     admin_host: str = _setting("127.0.0.1", _host, "the address of /metrics")
     admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics, one higher for each further worker")

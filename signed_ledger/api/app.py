@@ -43,7 +43,8 @@ def make_app(
 ) -> web.Application:
     """What callers meet: every operation of the table, and problem documents for all else. `clock` in microseconds."""
     problems = Problems(metrics)
-    signatures = Signatures(ledger, reader, clock, settings.answered_authorities)
+    standard = frozenset(settings.standard_webhooks)
+    signatures = Signatures(ledger, reader, clock, settings.answered_authorities, standard)
     webhooks = Webhooks(ledger, signatures, settings)
     reading = Reading(ledger, reader, publisher, signatures, settings, metrics)
     public = Public(ledger, reader, publisher, signatures)

@@ -14,7 +14,8 @@ from signed_ledger.audit.replay import Replay
 from signed_ledger.audit.seen import Seen
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.errors import Invalid
-from signed_ledger.records import Terms
+from signed_ledger.records import Evidence, Terms
+from signed_ledger.schemes import signs_host
 from signed_ledger.tables import TABLES, Row
 from signed_ledger.trust import Trust
 
@@ -38,7 +39,8 @@ class Audit:
     """Each position is opened (steps 1 to 7, 12, 13), its signatures verified elsewhere, then settled (8 to 11).
 
     Opening may run ahead of settling: what is opened depends on the entries before it only through keys and chain.
-    `authorities` are the host names for which the Scheme's requests were signed.
+    `authorities` are the host names for which the Scheme's requests were signed; `hosts_not_signed` counts those that
+    were signed for none.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Audit:
         self.kept: Kept | None = None
         self._keys: list[int] = []
         self._look_up = look_up or _as_it_is
+        self.hosts_not_signed = 0
         self._tally = tally
 
     def resume(self, past: Past, mark: Mark) -> None:
@@ -98,8 +101,8 @@ class Audit:
         rows = self.replay.take(opened)
         compare_rows(self._look_up(opened.position, rows), rows, self._tally)
         self._keep(opened, rows or [])
-        if opened.request is not None and opened.evidence is not None and len(self.authorities) < AUTHORITIES_MAX:
-            self.authorities.add(opened.evidence.request.authority)
+        if opened.request is not None and opened.evidence is not None:
+            self._take_host(opened.evidence)
         if opened.entry is not None:
             self.last_time = opened.entry.time
             self.first_time = self.last_time if self.first_time is None else self.first_time
@@ -117,6 +120,12 @@ class Audit:
         if checkpoints and type(checkpoints[0][1]) is bytes:
             mark = Mark(LEDGER, tuple(self._keys), self.replay.form)
             self.kept = Kept(opened.seq + 1, checkpoints[0][1], tuple(cosignatures or ()), mark)
+
+    def _take_host(self, evidence: Evidence) -> None:
+        if not signs_host(evidence):
+            self.hosts_not_signed += 1
+        elif len(self.authorities) < AUTHORITIES_MAX:
+            self.authorities.add(evidence.request.authority)
 
     def _refuse(self, opened: Opened, check: Check) -> None:
         if check.step is Step.LOG:

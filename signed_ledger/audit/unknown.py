@@ -16,6 +16,11 @@ def not_known_of(file: LedgerFile, trust: Trust | None, audit: Audit, seen: Last
     if audit.authorities:
         names = printable(", ".join(sorted(audit.authorities)))
         said.append(f"For which host names this Issuer answers no entry tells; the requests were signed for: {names}.")
+    if audit.hosts_not_signed:
+        said.append(
+            f"{audit.hosts_not_signed:,} requests are signed by Standard Webhooks v1a, over id, timestamp and body "
+            "only: to which host and path they went is the Issuer's word."
+        )
     if file.ignores_log:
         said.append("The write-ahead log beside the file could not be read: the newest entries may be missing here.")
     if others := file.other_tables():
