@@ -5,8 +5,10 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,7 @@ class World:
 
     def __init__(self, folder: Path, now: int = START) -> None:
         self.path = folder / "ledger.db"
+        self.lock_path = folder / "checkpoint.lock"
         self.clock = Clock(now)
         self.root, self.entry, self.checkpoint = (SoftwareSigner(os.urandom(32)) for _ in range(3))
         self.checkpoints = [self.checkpoint]
@@ -97,9 +100,20 @@ class World:
 
     def publisher(self, ledger: Ledger, reader: Reader, metrics: Metrics | None = None) -> Publisher:
         """What publishes the ledger; its lock file is made when it is opened."""
-        lock = CheckpointLock(self.path.with_name("checkpoint.lock"))
-        signers = {signer.public_key: signer for signer in self.checkpoints}
-        return Publisher(ledger, reader, lock, signers.__getitem__, metrics or Metrics())
+        lock = CheckpointLock(self.lock_path)
+
+        def load_signer(public_key: bytes) -> SoftwareSigner:
+            return next(signer for signer in self.checkpoints if signer.public_key == public_key)
+
+        return Publisher(ledger, reader, lock, load_signer, metrics or Metrics())
+
+    def forked(self, folder: Path) -> "World":
+        """A copy of the file, which nobody has open, with the same keys and the same lock file."""
+        folder.mkdir()
+        other = copy(self)
+        other.path = folder / "ledger.db"
+        shutil.copy(self.path, other.path)
+        return other
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
@@ -117,12 +131,22 @@ class World:
         """Replace the entry key, approved by root, new and old."""
         new, old = SoftwareSigner(os.urandom(32)), self.signers[ledger.keyring.current("entry").public_key]
         self.signers[new.public_key] = new
+        await self._rotate(ledger, "entry", old, new)
+        return new
+
+    async def rotate_checkpoint_key(self, ledger: Ledger) -> SoftwareSigner:
+        """The same for the checkpoint key."""
+        new, old = SoftwareSigner(os.urandom(32)), self.checkpoints[-1]
+        self.checkpoints.append(new)
+        await self._rotate(ledger, "checkpoint", old, new)
+        return new
+
+    async def _rotate(self, ledger: Ledger, role: str, old: SoftwareSigner, new: SoftwareSigner) -> None:
         kid = kid_of(new.public_key)
-        change = KeyChange("add", "entry", kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
-        name = approving_name(ORIGIN, "entry", ORIGIN)
+        change = KeyChange("add", role, kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
+        name = approving_name(ORIGIN, role, ORIGIN)
         approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root), (name, new), (name, old)])
         await ledger.submit(replace(change, approvals=approvals))
-        return new
 
     # --- money -----------------------------------------------------------------------------------------------------
 
@@ -177,6 +201,15 @@ async def opened(world: World, **limits: Any) -> AsyncIterator[Ledger]:
         yield ledger
     finally:
         await ledger.close()
+
+
+@asynccontextmanager
+async def publishing(world: World, metrics: Metrics | None = None) -> AsyncIterator[tuple[Ledger, Publisher]]:
+    """A writer and what publishes it, as a server starts them."""
+    async with opened(world) as ledger, reading(world) as reader:
+        publisher = world.publisher(ledger, reader, metrics)
+        await publisher.open()
+        yield ledger, publisher
 
 
 @asynccontextmanager
