@@ -90,13 +90,17 @@ class World:
     async def open(self, **limits: Any) -> Ledger:
         """A writer on the ledger; any number may be open at once, as processes would."""
         store = await Store.open(self.path, busy_timeout_ms=5_000)
-        return await Ledger.open(
-            store,
-            load_signer=self.signers.__getitem__,
-            clock=self.clock,
-            random_bytes=os.urandom,
-            limits=Limits(**limits),
-        )
+        try:
+            return await Ledger.open(
+                store,
+                load_signer=self.signers.__getitem__,
+                clock=self.clock,
+                random_bytes=os.urandom,
+                limits=Limits(**limits),
+            )
+        except BaseException:
+            await store.close()
+            raise
 
     def publisher(self, ledger: Ledger, reader: Reader, metrics: Metrics | None = None) -> Publisher:
         """What publishes the ledger; its lock file is made when it is opened."""
