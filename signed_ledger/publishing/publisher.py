@@ -93,6 +93,7 @@ class Publisher:
         The order is: compare-and-swap in the lock file, sign, keep on disk, tell. Raises `OtherHistory` where another
         history has been published under this key, `Invalid` where the lock file or the key can not be used.
         """
+        await self._catch_up()
         while True:
             tree = self._ledger.tree
             if self.newest is not None and self.newest.size >= tree.size:
@@ -113,7 +114,6 @@ class Publisher:
         while not self._ledger.stopped.done():
             await asyncio.sleep(interval_s)
             try:
-                await self._catch_up()
                 await (self.publish() if leads else self.refresh())
             except OtherHistory:
                 raise
