@@ -85,8 +85,8 @@ async def test_the_stored_request_is_verified_again_before_money_moves(tmp_path:
         await site.load("card-1", 10_000)
         acme = await _registered(site, "acme")
         seq = (await site.post(acme, "/authorisation", ASKED)).json["seq"]
-        query = 'UPDATE parts SET evidence = replace(evidence, \'"webhook_id":"auto-\', \'"webhook_id":"otto-\')'
-        edit(site.world.path, f"{query} WHERE seq = ?", seq)
+        edited = "CAST(replace(CAST(evidence AS TEXT), 'auto-', 'otto-') AS BLOB)"
+        edit(site.world.path, f"UPDATE parts SET evidence = {edited} WHERE seq = ?", seq)
         assert (await site.post(acme, "/presentment", presentment("tx-1", "1.00"))).code == "integrity_violation"
 
 
