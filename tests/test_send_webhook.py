@@ -235,11 +235,12 @@ def test_every_kind_and_field_that_an_issuer_takes_can_be_sent(issuer: Issuer, k
         assert request.iso8583 == Iso8583("000000000001", transaction_currency="978")
 
 
-def test_a_whole_life_at_a_real_issuer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("profile", ["rfc9421", "v1a"])
+def test_a_whole_life_at_a_real_issuer(profile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     installation = installed(tmp_path)
     told = []
-    with installation.serve() as server:
-        door = ["--url", server.url, "--key", str(installation.scheme.private_file)]
+    with installation.serve(STANDARD_WEBHOOKS="acme" if profile == "v1a" else "bolt") as server:
+        door = ["--url", server.url, "--key", str(installation.scheme.private_file), "--profile", profile]
         for kind, *arguments in (
             ["authorisation", "--transaction-id", "tx-1"],
             ["increment", "--transaction-id", "tx-1"],
