@@ -28,6 +28,7 @@ from signed_ledger.encoding import (
     decode_request,
     decode_time,
     encode_base64,
+    encode_evidence,
     encode_json,
     members_of,
     settlement_csv,
@@ -48,6 +49,7 @@ from signed_ledger.records import (
     HttpRequest,
     KeyChange,
     Load,
+    RegisteredKey,
     Request,
     Scope,
     Settlement,
@@ -76,6 +78,9 @@ KEYS: Final = {
     name: SoftwareSigner(hashlib.sha256(f"signed-ledger vectors: {name}".encode()).digest()) for name in NAMES
 }
 """From a key's name in these vectors to its signer; the seed is public."""
+
+
+STANDARD_SALT: Final = hashlib.sha256(b"signed-ledger vectors: salt of v1a").digest()[:16]
 
 
 class Salts:
@@ -424,11 +429,36 @@ def told_keys() -> list[dict[str, Any]]:
 
 
 def told_evidence(chain: Chain) -> list[dict[str, Any]]:
-    """The ledger's first evidence, and the one with all that the profile allows."""
+    """The ledger's first evidence, the one with all that the profile allows, and the first one's body signed by v1a."""
     parts = [entry["evidence"].encode() for entry in chain.entries if "evidence" in entry]
     fullest = max(parts, key=len)
     samples = [("the usual", parts[0]), ("with all that the profile allows", fullest)]
+    samples.append(
+        ("Standard Webhooks v1a", encode_evidence(standard_evidence(decode_evidence(parts[0])), STANDARD_SALT))
+    )
     return [told_part(about, plain(decode_evidence(part)), part) for about, part in samples]
+
+
+def standard_evidence(evidence: Evidence) -> Evidence:
+    """The same webhook, signed by Standard Webhooks v1a; beside ours a signature of another version."""
+    request, key = evidence.request, KEYS["acme-1"]
+    base = f"{request.fields['webhook-id']}.{evidence.received // 1_000_000}"
+    signature = key.sign(f"{base}.".encode() + request.body)
+    header = {
+        "webhook-id": request.fields["webhook-id"],
+        "webhook-timestamp": base.rpartition(".")[2],
+        "webhook-signature": f"v1,{encode_base64(bytes(32))} v1a,{encode_base64(signature)}",
+    }
+    sent = replace(request, query="?", fields=header)
+    registered = RegisteredKey(kid_of(key.public_key), "scheme", "acme", key.public_key, 0)
+    return verify(
+        sent,
+        lambda _: None,
+        evidence.received,
+        coverage=WEBHOOK,
+        authorities={AUTHORITY},
+        standard_keys=lambda: [registered],
+    )
 
 
 def told_settlements(chain: Chain) -> list[dict[str, Any]]:
@@ -449,13 +479,15 @@ def made() -> dict[str, bytes]:
         "authorisations": [told_authorisation(state) for state in chain.book.authorisations.values()],
         "cards": [plain(state) for state in chain.book.cards.values()],
     }
+    evidence = told_evidence(chain)
+    standard = evidence[-1]["part"].encode()
     files = {
         "keys.json": told_keys(),
         "ledger.json": ledger,
         "approvals.json": chain.approvals,
         "records.json": made_samples(KEYS["entry-1"], ORIGIN, Salts(), plain)
-        | {"evidence": told_evidence(chain), "settlement_files": told_settlements(chain)},
-        "refused.json": made_refusals(ledger, KEYS),
+        | {"evidence": evidence, "settlement_files": told_settlements(chain)},
+        "refused.json": made_refusals(ledger, KEYS, standard),
     }
     return {name: (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode() for name, value in files.items()}
 

@@ -299,6 +299,19 @@ def test_a_part_is_read_and_written(kind: str, sample: dict[str, Any]) -> None:
     assert (encode_base64(hashlib.sha256(part).digest()), len(part)) == (sample["sha256"], sample["bytes"])
 
 
+def test_by_hand_evidence_of_v1a_has_what_was_signed_and_verifies() -> None:
+    sample = next(sample for sample in RECORDS["evidence"] if sample["about"] == "Standard Webhooks v1a")
+    evidence = json.loads(sample["part"])
+    signed = f"{evidence['webhook_id']}.{evidence['webhook_timestamp']}.".encode() + base64.b64decode(evidence["body"])
+    fields = evidence["fields"]
+    assert fields["webhook-id"] == evidence["webhook_id"]
+    assert fields["webhook-timestamp"] == str(evidence["webhook_timestamp"])
+    assert f"v1a,{evidence['signature']}" in fields["webhook-signature"].split(" ")
+    public_key = PUBLIC_KEYS[evidence["kid"]]
+    assert public_key == base64.b64decode(evidence["public_key"])
+    Ed25519PublicKey.from_public_bytes(public_key).verify(base64.b64decode(evidence["signature"]), signed)
+
+
 @pytest.mark.parametrize("sample", RECORDS["entries"], ids=lambda sample: sample["about"])
 def test_an_entry_is_read_and_written(sample: dict[str, Any]) -> None:
     note = sample["note"].encode()

@@ -5,8 +5,10 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,11 +65,26 @@ class Party:
         return HttpRequest("POST", AUTHORITY, path, "?", fields, body)
 
 
+class StandardParty(Party):
+    """A Scheme that signs by Standard Webhooks v1a."""
+
+    def request(self, path: str, body: bytes, webhook_id: str, now: int) -> HttpRequest:
+        timestamp = str(now // 1_000_000)
+        signature = self.signer.sign(b".".join([webhook_id.encode(), timestamp.encode(), body]))
+        fields = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"v1a,{base64.b64encode(signature).decode()}",
+        }
+        return HttpRequest("POST", AUTHORITY, path, "?", fields, body)
+
+
 class World:
     """One ledger's keys, file and clock, and what happened in it so far."""
 
     def __init__(self, folder: Path, now: int = START) -> None:
         self.path = folder / "ledger.db"
+        self.lock_path = folder / "checkpoint.lock"
         self.clock = Clock(now)
         self.root, self.entry, self.checkpoint = (SoftwareSigner(os.urandom(32)) for _ in range(3))
         self.checkpoints = [self.checkpoint]
@@ -87,19 +104,34 @@ class World:
     async def open(self, **limits: Any) -> Ledger:
         """A writer on the ledger; any number may be open at once, as processes would."""
         store = await Store.open(self.path, busy_timeout_ms=5_000)
-        return await Ledger.open(
-            store,
-            load_signer=self.signers.__getitem__,
-            clock=self.clock,
-            random_bytes=os.urandom,
-            limits=Limits(**limits),
-        )
+        try:
+            return await Ledger.open(
+                store,
+                load_signer=self.signers.__getitem__,
+                clock=self.clock,
+                random_bytes=os.urandom,
+                limits=Limits(**limits),
+            )
+        except BaseException:
+            await store.close()
+            raise
 
     def publisher(self, ledger: Ledger, reader: Reader, metrics: Metrics | None = None) -> Publisher:
         """What publishes the ledger; its lock file is made when it is opened."""
-        lock = CheckpointLock(self.path.with_name("checkpoint.lock"))
-        signers = {signer.public_key: signer for signer in self.checkpoints}
-        return Publisher(ledger, reader, lock, signers.__getitem__, metrics or Metrics())
+        lock = CheckpointLock(self.lock_path)
+
+        def load_signer(public_key: bytes) -> SoftwareSigner:
+            return next(signer for signer in self.checkpoints if signer.public_key == public_key)
+
+        return Publisher(ledger, reader, lock, load_signer, metrics or Metrics())
+
+    def forked(self, folder: Path) -> "World":
+        """A copy of the file, which nobody has open, with the same keys and the same lock file."""
+        folder.mkdir()
+        other = copy(self)
+        other.path = folder / "ledger.db"
+        shutil.copy(self.path, other.path)
+        return other
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
@@ -108,21 +140,32 @@ class World:
         change = KeyChange(op, role, kid_of(public_key), public_key, whose, ledger.keyring.version + 1)
         return replace(change, approvals=approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root)]))
 
-    async def register(self, ledger: Ledger, role: str, name: str) -> Party:
-        party = Party(name)
+    async def register(self, ledger: Ledger, role: str, name: str, kind: type[Party] = Party) -> Party:
+        party = kind(name)
         await ledger.submit(self.key_change(ledger, "add", role, name, party.signer.public_key))
         return party
 
     async def rotate_entry_key(self, ledger: Ledger) -> SoftwareSigner:
         """Replace the entry key, approved by root, new and old."""
-        new, old = SoftwareSigner(os.urandom(32)), self.signers[ledger.keyring.current("entry").public_key]
+        new = SoftwareSigner(os.urandom(32))
+        old = self.signers[ledger.keyring.current("entry").public_key]
         self.signers[new.public_key] = new
+        await self._rotate(ledger, "entry", new, old)
+        return new
+
+    async def rotate_checkpoint_key(self, ledger: Ledger) -> SoftwareSigner:
+        """Replace the checkpoint key likewise."""
+        new, old = SoftwareSigner(os.urandom(32)), self.checkpoints[-1]
+        self.checkpoints.append(new)
+        await self._rotate(ledger, "checkpoint", new, old)
+        return new
+
+    async def _rotate(self, ledger: Ledger, role: str, new: SoftwareSigner, old: SoftwareSigner) -> None:
         kid = kid_of(new.public_key)
-        change = KeyChange("add", "entry", kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
-        name = approving_name(ORIGIN, "entry", ORIGIN)
+        change = KeyChange("add", role, kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
+        name = approving_name(ORIGIN, role, ORIGIN)
         approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root), (name, new), (name, old)])
         await ledger.submit(replace(change, approvals=approvals))
-        return new
 
     # --- money -----------------------------------------------------------------------------------------------------
 
@@ -140,7 +183,7 @@ class World:
         key = RegisteredKey(scheme.kid, "scheme", scheme.name, scheme.signer.public_key, 0)
         request = scheme.request(path, body, webhook_id, self.clock())
         find_key: Callable[[str], RegisteredKey | None] = {key.kid: key}.get
-        return verify(request, find_key, self.clock(), coverage=WEBHOOK, authorities=None)
+        return verify(request, find_key, self.clock(), coverage=WEBHOOK, authorities=None, standard_keys=lambda: [key])
 
 
 def authorisation(transaction_id: str, card_id: str, amount: str, currency: str = "EUR", **more: Any) -> dict[str, Any]:
@@ -177,6 +220,15 @@ async def opened(world: World, **limits: Any) -> AsyncIterator[Ledger]:
         yield ledger
     finally:
         await ledger.close()
+
+
+@asynccontextmanager
+async def publishing(world: World, metrics: Metrics | None = None) -> AsyncIterator[tuple[Ledger, Publisher]]:
+    """A writer and what publishes it, as a server starts them."""
+    async with opened(world) as ledger, reading(world) as reader:
+        publisher = world.publisher(ledger, reader, metrics)
+        await publisher.open()
+        yield ledger, publisher
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from typing import Final
 from signed_ledger.api.operation import Operation, Parameter, Reply
 from signed_ledger.errors import InternalError, NotFound, Overloaded
 
-_TILES: Final = "https://c2sp.org/tlog-tiles"
+_TILES: Final = "C2SP tlog-tiles"
 
 PUBLIC_OPERATIONS: Final = (
     Operation(

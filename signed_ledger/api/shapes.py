@@ -42,6 +42,7 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "response_code": RESPONSE_CODE,
             "flags": {**FLAGGED, "description": "Why a posting deserves a look; usually empty."},
             "seq": {**SEQ, "description": "The entry's number."},
+            "receipt": text("The path of the receipt, which proves the decision to anybody: GET it, signed."),
             "entry": text("The signed note: the Issuer's signature on the decision."),
             "body": text("The body whose digest the note names; its UTF-8 are the bytes."),
         },
@@ -122,6 +123,19 @@ _ANSWERED: Final[dict[str, Shape]] = {
                     "evidence": {"type": "object"},
                     "request": text("The Scheme's body, as it came."),
                 },
+            ),
+        },
+    ),
+    "Receipt": object_of(
+        "A receipt. Texts are such that their UTF-8 are the bytes that were signed or hashed.",
+        {
+            "seq": SEQ,
+            "origin": text("The ledger's name."),
+            "entry": text("The signed note, whole: the leaf of the ledger's tree."),
+            "parts": object_of("Those shown.", {}, {"body": text(), "state": text(), "evidence": text()}),
+            "proof": text("A tlog-proof of C2SP: the place, hashes, and the checkpoint with its cosignatures."),
+            "keys": list_of(
+                {"type": "object"}, "The key entries that introduced the entry and the checkpoint key, by version."
             ),
         },
     ),

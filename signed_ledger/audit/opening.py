@@ -44,6 +44,13 @@ class Opener:
         self._prev: bytes | None = ZERO_DIGEST  # what the next entry must name; None where that is not known
         self._time = 0
 
+    def resume(self, keys: list[Opened], last: Opened) -> None:
+        """Go on after `last`, an entry verified before, with the key registry that these entries make."""
+        assert last.entry is not None
+        for opened in keys:
+            self._learn_keys(opened, [])
+        self.last, self._next_seq, self._prev, self._time = last, last.seq + 1, last.leaf, last.entry.time
+
     def open(self, position: Position) -> Opened:
         """Give what of the position is sound; what is not is a fault of the tally."""
         opened = Opened(position)

@@ -9,6 +9,7 @@ from signed_ledger.audit.balances import Balances, Touch, touch_of
 from signed_ledger.audit.batches import Batches
 from signed_ledger.audit.lives import Lives, ReadAgain
 from signed_ledger.audit.opened import Opened
+from signed_ledger.audit.past import BySchemeRemembered, Past
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.errors import Invalid, Malformed, Refusal, StateConflict
 from signed_ledger.money import format_minor
@@ -39,9 +40,14 @@ class Replay:
         self.transactions = 0
         self._tally = tally
         self._lives = Lives(read_again)
-        self._webhooks: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._webhooks: dict[str, dict[str, int]] = defaultdict(dict)
         self._form = 1
         self._is_faulty = False  # whether the entry being taken has a fault of these steps
+
+    @property
+    def form(self) -> int:
+        """The newest form that an entry had: none may have an older one any more."""
+        return self._form
 
     @property
     def _book(self) -> Book:
@@ -63,6 +69,13 @@ class Replay:
 
     def end(self) -> None:
         self.batches.end()
+
+    def resume(self, past: Past, terms: Terms | None, form: int) -> None:
+        """Go on after the entries of the past, the newest of which had this form."""
+        self.balances.resume(past, terms)
+        self._lives.resume(BySchemeRemembered(past.transaction))
+        self._webhooks = BySchemeRemembered(past.webhook)
+        self._form = form
 
     def _lose(self, kind: str | None) -> None:
         self.balances.lose(kind)

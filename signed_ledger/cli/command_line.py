@@ -11,6 +11,8 @@ from signed_ledger.cli import (
     exporting,
     founding,
     keys,
+    publishing,
+    receipts,
     reconciling,
     serving,
     settling,
@@ -47,7 +49,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, auditing, exporting, keys, witnessing),
+        *(settling, reconciling, publishing, auditing, receipts, exporting, keys, witnessing),
     ):
         part.add_commands(commands)
     return parser

@@ -31,7 +31,7 @@ def passphrases_of(options: argparse.Namespace, settings: Settings) -> Passphras
 
 def key_folder(settings: Settings, passphrases: Passphrases, role: str) -> KeyFolder:
     """The key folder as it is opened for keys of `role`."""
-    return KeyFolder(settings.keys, passphrases.opening(role))
+    return KeyFolder(settings.keys, passphrases.opening(role), settings.pkcs11_module)
 
 
 def entry_signers(settings: Settings, passphrases: Passphrases) -> Callable[[bytes], Signer]:

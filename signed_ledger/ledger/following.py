@@ -64,12 +64,15 @@ async def follow(store: Store, known: Known, head: Head, newer: list[tuple[int, 
     """
     if not newer or newer[0] != (head.seq, head.note):
         raise Fault(f"entry {head.seq} is not the one this process knows: the ledger was swapped or rewritten")
+    tree = known.tree.copy()
     try:
         for seq, note in newer[1:]:
             head = await _follow_one(store, known, head, seq, note)
+            tree.append(leaf_hash(note))
         verified_entry(await store.entry(head.seq), known.keyring)
     except (Invalid, Refusal) as error:
         raise Fault(f"what another process wrote after entry {newer[0][0]} does not verify: {error}") from error
+    known.tree = tree  # not before: what is in it is published
     return head
 
 
@@ -77,7 +80,6 @@ async def _follow_one(store: Store, known: Known, head: Head, seq: int, note: by
     entry = decode_entry(note).entry
     if entry.seq != seq or seq != head.seq + 1 or entry.prev != leaf_hash(head.note):
         raise Invalid("prev", f"of entry {seq} is not the entry before it")
-    known.tree.append(leaf_hash(note))
     if entry.kind == KeyChange.KIND:
         change = _change_key(await store.entry(seq), known.keyring)
         log.info("key_changed", op=change.op, role=change.role, whose=change.whose, kid=change.kid, seq=seq)

@@ -124,7 +124,7 @@ class Ledger:
 
     @property
     def tree(self) -> Tree:
-        """The tree over all entries as of the last group; not to be changed."""
+        """The tree over all entries as of the last group, on disk and verified. It is replaced, never changed."""
         return self._known.tree
 
     async def submit(self, submission: Submission) -> Answer:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from signed_ledger.merkle.hashing import EMPTY_ROOT, node_hash, tree_hash
-from signed_ledger.merkle.tiles import TILE_WIDTH, width_at
+from signed_ledger.merkle.tiles import TILE_WIDTH, Tile, width_at
 
 
 class FullTile(NamedTuple):
@@ -49,6 +49,13 @@ class Tree:
         full = FullTile(level, index, b"".join(edge), tree_hash(edge))
         edge.clear()
         return [full, *self._push(level + 1, full.root)]
+
+    def partial_tiles(self) -> list[tuple[Tile, bytes]]:
+        """The tiles that are begun and not full, lowest first, each with its hashes in one."""
+        begun = [(level, edge) for level, edge in enumerate(self._edges) if edge]
+        return [
+            (Tile(level, (self.size >> (8 * level)) // TILE_WIDTH, len(edge)), b"".join(edge)) for level, edge in begun
+        ]
 
     def root(self) -> bytes:
         """The root hash over all leaves so far."""

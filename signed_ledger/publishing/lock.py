@@ -6,9 +6,11 @@ server on a copy, is behind it or beside it, and publishes nothing. It is a smal
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Final
 
 from signed_ledger.disk import sync_folder
@@ -26,15 +28,17 @@ class CheckpointLock:
         self.path = path
 
     def create(self, checkpoint: Checkpoint) -> None:
-        """Make the file, mode 0600, whole or not at all; raises `Invalid` where something of that name exists."""
-        building = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        building.touch(mode=0o600)
+        """Make the file, mode 0600, whole or not at all; raises `FileExistsError` where something of that name is."""
+        if not self.path.parent.is_dir():
+            raise Invalid(str(self.path), f"can not be made: there is no folder {self.path.parent}")
+        descriptor, name = mkstemp(prefix=f".{self.path.name}.", suffix=".new", dir=self.path.parent)
+        os.close(descriptor)
+        building = Path(name)
         try:
             _build(building, checkpoint)
             os.link(building, self.path)
-        except FileExistsError:
-            raise Invalid(str(self.path), "is there already") from None
+        except sqlite3.Error as error:
+            raise Invalid(str(self.path), f"can not be made: {error}") from error
         finally:
             building.unlink()
         sync_folder(self.path.parent)
@@ -43,9 +47,10 @@ class CheckpointLock:
         """The newest checkpoint that was published. Raises `Invalid` where the file is none of these, or not there."""
         with self._opened() as connection:
             row = connection.execute("SELECT origin, size, root FROM lock").fetchone()
-        if row is None or type(row[0]) is not str:
-            raise Invalid(str(self.path), "is not a checkpoint lock")
-        return Checkpoint(*row)
+        try:
+            return Checkpoint(*row)
+        except (Invalid, TypeError):
+            raise self._not_a_lock() from None
 
     def swap(self, old: Checkpoint, new: Checkpoint) -> bool:
         """Put `new` in the place of `old`, on disk when this returns; `False` where `old` is not what stands there."""
@@ -57,16 +62,29 @@ class CheckpointLock:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
+        self._check_mode()
         try:
             uri = f"{self.path.resolve().as_uri()}?mode=rw"
             with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
                 connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
                 connection.execute("PRAGMA synchronous = EXTRA")
                 if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
-                    raise Invalid(str(self.path), "is not a checkpoint lock")
+                    raise self._not_a_lock()
                 yield connection
         except sqlite3.Error as error:
             raise Invalid(str(self.path), f"can not be used: {error}") from error
+
+    def _check_mode(self) -> None:
+        """Who else can write to it can stop the publishing."""
+        try:
+            mode = stat.S_IMODE(self.path.stat().st_mode)
+        except OSError as error:
+            raise Invalid(str(self.path), f"can not be used: {error.strerror}") from error
+        if mode & 0o022:
+            raise Invalid(str(self.path), f"has mode {mode:04o}; run: chmod 600 {self.path}")
+
+    def _not_a_lock(self) -> Invalid:
+        return Invalid(str(self.path), "is not a checkpoint lock")
 
 
 def _build(path: Path, checkpoint: Checkpoint) -> None:

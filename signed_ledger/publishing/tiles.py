@@ -1,8 +1,26 @@
-"""Roots of the tree as it was, made from the stored tiles."""
+"""The tree as it was, from the stored tiles; and from there on as the entries themselves make it."""
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 from signed_ledger.errors import Invalid
-from signed_ledger.merkle import Tile, root_of, root_tiles
+from signed_ledger.merkle import ENTRIES, TILE_WIDTH, FullTile, Tile, Tree, leaf_hash, width_at
 from signed_ledger.store import Reader
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told how many entries are read, and how many are to be."""
+Take: TypeAlias = Callable[[Tile, list[bytes], list[FullTile]], None]
+"""Given an entry bundle and its entries, and the tiles that are full with them, lowest first."""
+
+
+async def tree_at(reader: Reader, size: int) -> Tree:
+    """The tree over the ledger's first `size` entries, as its tiles have it; raises `Invalid` where one is missing."""
+    edges = await reader.edges(size)
+    for level, edge in enumerate(edges):
+        if len(edge) != width_at(level, (size >> (8 * level)) // TILE_WIDTH, size):
+            missing = f"some tiles of level {level - 1} are missing: run signed-ledger rebuild"
+            raise Invalid("tiles", missing if level else f"some of the first {size} entries are missing")
+    return Tree(size, edges)
 
 
 async def read_tiles(reader: Reader, tiles: list[Tile]) -> dict[Tile, bytes]:
@@ -18,4 +36,20 @@ async def read_tiles(reader: Reader, tiles: list[Tile]) -> dict[Tile, bytes]:
 
 async def root_at(reader: Reader, size: int) -> bytes:
     """The root hash of the ledger's first `size` entries, as its tiles have it."""
-    return root_of(size, await read_tiles(reader, root_tiles(size)))
+    return (await tree_at(reader, size)).root()
+
+
+async def grow(reader: Reader, tree: Tree, size: int, take: Take | None = None) -> None:
+    """Let `tree` grow to `size` by the entries, bundle after bundle; raises `Invalid` where one is missing."""
+    while tree.size < size:
+        number = tree.size // TILE_WIDTH
+        bundle = Tile(ENTRIES, number, width_at(ENTRIES, number, size))
+        notes = await reader.bundle(bundle)
+        if notes is None:
+            first = number * TILE_WIDTH
+            raise Invalid(f"entry {first}", f"or one of the {bundle.width - 1} after it is not there")
+        full: list[FullTile] = []
+        for note in notes[tree.size % TILE_WIDTH :]:
+            full += tree.append(leaf_hash(note))
+        if take is not None:
+            take(bundle, notes, full)

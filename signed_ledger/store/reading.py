@@ -10,7 +10,7 @@ from signed_ledger.merkle import Tile
 from signed_ledger.records import AuthorisationKey, AuthorisationState, JournalLine, Parts
 from signed_ledger.store.balances import Balances, find_balances
 from signed_ledger.store.connection import Connection, connect
-from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_tile
+from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_edges, read_tile
 from signed_ledger.store.moments import Moment, Span, find_span, head_seq
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
 from signed_ledger.store.writing import StoredEntry, read_entry, read_key_entries, read_posted
@@ -94,6 +94,10 @@ class Reader:
     async def tile(self, tile: Tile) -> bytes | None:
         """The hashes of a tile, in one; `None` where not all of them are there."""
         return await self._run(read_tile, tile)
+
+    async def edges(self, size: int) -> list[list[bytes]]:
+        """The right edge of the tree of `size` entries: see `merkle.Tree`."""
+        return await self._run(read_edges, size)
 
     async def bundle(self, tile: Tile) -> list[bytes] | None:
         """The entries of an entry bundle; `None` where not all of them are there."""

@@ -1,0 +1,47 @@
+"""Checkpoints as the ledger keeps them, verified before they are told again."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from signed_ledger.checkpoints import open_checkpoint
+from signed_ledger.errors import Invalid
+from signed_ledger.keyring import Keyring
+from signed_ledger.records import Checkpoint
+from signed_ledger.store import KeptCheckpoint, Reader
+
+SIZE_MAX: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint that is on disk and may be told: the note, and the signature lines of witnesses by key."""
+
+    checkpoint: Checkpoint
+    note: bytes
+    cosignatures: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        return self.checkpoint.size
+
+    @property
+    def cosigned(self) -> bytes:
+        """The note with all its signature lines."""
+        return self.note + "".join(line for _, line in sorted(self.cosignatures.items())).encode()
+
+
+async def read_newest(reader: Reader, size_min: int = 1) -> KeptCheckpoint | None:
+    """The newest checkpoint kept, not yet verified."""
+    return await reader.checkpoint(size_min, SIZE_MAX)
+
+
+def verified_checkpoint(kept: KeptCheckpoint, keyring: Keyring) -> Published:
+    """Raises `Invalid` unless it is the ledger's, under the checkpoint key of its size, and stands in its place."""
+    try:
+        key = keyring.checkpoint_key_at(kept.size)
+        checkpoint = open_checkpoint(kept.note, origin=keyring.origin, public_key=key).checkpoint
+    except Invalid as error:
+        raise Invalid("checkpoints", f"what is kept for {kept.size} entries is not one: {error}") from error
+    if checkpoint.size != kept.size:
+        raise Invalid("checkpoints", f"what is kept for {kept.size} entries is of {checkpoint.size}")
+    return Published(checkpoint, kept.note, kept.cosignatures)
