@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_beside_a_running_server_both_publish_one_history(installation: Installa
         for number in range(5):
             pay(installation, server, f"t-{number}")
             told = installation.json("checkpoint")
-            wait_until(lambda size=told["size"]: served_size(server) >= size)
+            wait_until(partial(_serves, server, told["size"]))
     sizes = [size for size, _ in kept(installation)]
     assert len(sizes) == len(set(sizes)) >= 5
     assert sizes[-1] == head(installation) + 1
@@ -211,7 +212,12 @@ def _pay_and_watch(installation: Installation, servers: list[Server]) -> None:
             pay(installation, server, f"t-{place}-{number}")
     newest = head(installation) + 1
     for server in servers:
-        wait_until(lambda server=server: min(served_size(server) for _ in range(8)) == newest)
+        wait_until(partial(_serves, server, newest))
+
+
+def _serves(server: Server, size: int) -> bool:
+    """Whether the server, with each of its workers that we meet in so many requests, has published so much."""
+    return min(served_size(server) for _ in range(8)) >= size
 
 
 def test_a_restored_backup_is_not_served(installation: Installation, tmp_path: Path) -> None:
