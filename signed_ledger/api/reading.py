@@ -117,7 +117,7 @@ class Reading:
             stored = await self._reader.entry(seq)
             if stored.note is None and seq > await self._reader.head():
                 raise EntryNotFound(f"The ledger has no entry {seq}.", field="seq")
-            return json_answer(view_entry(stored, self._ledger.keyring))
+            return json_answer(view_entry(stored, self._ledger.keyring, await self._reader.erased(stored)))
 
     async def _admit(self, request: web.Request, *parameters: str) -> dict[str, str]:
         """Give the query of a request that a reader signed. A body is not read, and so not answered for."""

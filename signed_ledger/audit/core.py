@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from signed_ledger.audit.derived import compare_rows, refuse_rows
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.opened import Check, Opened
 from signed_ledger.audit.opening import Opener
 from signed_ledger.audit.reading import Position
@@ -21,10 +22,17 @@ class Audit:
     `authorities` are the host names for which the Scheme's requests were signed.
     """
 
-    def __init__(self, tally: Tally, trust: Trust | None, read_again: Callable[[int], tuple[Any, Any]]) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        trust: Trust | None,
+        read_again: Callable[[int], tuple[Any, Any]],
+        erasing: Erasing | None = None,
+    ) -> None:
         """`read_again` gives the note and body that stand at a seq, for presentments of what was settled long ago."""
-        self.opener = Opener(tally, trust)
-        self.replay = Replay(tally, read_again)
+        self.erasing = erasing or Erasing(tally)
+        self.opener = Opener(tally, trust, self.erasing)
+        self.replay = Replay(tally, read_again, self.erasing)
         self.first_time: int | None = None
         self.last_time: int | None = None
         self.authorities: set[str] = set()
@@ -51,6 +59,7 @@ class Audit:
     def end(self) -> None:
         """After the last position."""
         self.replay.end()
+        self.erasing.end(self.replay.balances.book.accounts)
         if self.opener.last is None:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
 

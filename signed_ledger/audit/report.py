@@ -1,7 +1,7 @@
 """What an audit says: facts about the ledger, each step's count, every fault, and what can not be known."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from signed_ledger.audit.steps import TITLES, Finding, Step
@@ -56,6 +56,8 @@ class Report:
     not_known: tuple[str, ...]
     seconds: float
     trust: str | None = None  # the trust file's path
+    erasures: int = 0  # how many entries say that parts were erased
+    erased: dict[str, int] = field(default_factory=dict)  # how many parts are gone by them, by name
 
     @property
     def ok(self) -> bool:
@@ -75,6 +77,8 @@ class Report:
             "entries": self.entries,
             "transactions": self.transactions,
             "batches": self.batches,
+            "erasures": self.erasures,
+            "erased": self.erased,
             "head": None if self.head is None else {"seq": self.head.seq, "leaf": self.head.leaf.hex()},
             "first_time": _time_or_none(self.first_time),
             "last_time": _time_or_none(self.last_time),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
 from signed_ledger.audit.core import Audit
+from signed_ledger.audit.erasing import Erasing, claims_of
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
@@ -41,11 +42,12 @@ def audit_file(
     tally = Tally()
     file = LedgerFile(path, tally)
     try:
-        audit = Audit(tally, trust, file.note_and_body)
+        erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
+        audit = Audit(tally, trust, file.note_and_body, erasing)
         _run(audit, file, jobs, progress or _say_nothing)
         audit.end()
         file.check_structure()
-        not_known = _not_known(file, trust, audit.authorities)
+        not_known = _not_known(file, trust, audit.authorities) + erasing.not_known()
     finally:
         file.close()
     return _report(path, audit, tally, not_known, time.perf_counter() - started)
@@ -127,4 +129,6 @@ def _report(path: Path, audit: Audit, tally: Tally, not_known: list[str], second
         faults=tuple(faults),
         not_known=tuple(not_known),
         seconds=seconds,
+        erasures=len(audit.erasing.signed),
+        erased=dict(audit.erasing.parts),
     )

@@ -24,12 +24,20 @@ def _facts(report: Report) -> list[str]:
     facts.append(("trust", report.trust or "the genesis's own word"))
     counts = f"{report.entries:,}, {report.transactions:,} transactions, {report.batches:,} batches"
     facts.append(("entries", counts))
+    if report.erasures:
+        facts.append(("erased", _erased(report)))
     if report.first_time is not None and report.last_time is not None:
         facts.append(("time", f"{encode_time(report.first_time)} to {encode_time(report.last_time)}"))
     if report.head is not None:
         facts.append(("head", f"seq {report.head.seq}, leaf {report.head.leaf.hex()}"))
     facts.append(("took", f"{report.seconds:.1f} s, {report.entries_per_second:,.0f} entries/s"))
     return [f"{name:<8} {value}" for name, value in facts]
+
+
+def _erased(report: Report) -> str:
+    counts = ", ".join(f"{count:,} of {name}" for name, count in report.erased.items())
+    erasures = f"{report.erasures:,} erasure{'s' * (report.erasures != 1)}"
+    return f"{sum(report.erased.values()):,} parts ({counts}) by {erasures}"
 
 
 def _totals(report: Report) -> list[str]:

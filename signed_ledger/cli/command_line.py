@@ -8,6 +8,7 @@ from signed_ledger.cli import (
     auditing,
     card_commands,
     cards,
+    erasing,
     exporting,
     founding,
     keys,
@@ -46,7 +47,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, auditing, exporting, keys),
+        *(settling, reconciling, auditing, exporting, keys, erasing),
     ):
         part.add_commands(commands)
     return parser

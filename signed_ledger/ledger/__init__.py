@@ -1,8 +1,20 @@
 """The one writer: queue, group, seal, append, answer."""
 
+from signed_ledger.ledger.erasing import plan_erasure
 from signed_ledger.ledger.following import read_keyring
 from signed_ledger.ledger.founding import create_ledger, found
 from signed_ledger.ledger.submissions import Answer, Settling, Submission, Webhook
 from signed_ledger.ledger.writer import Ledger, Limits
 
-__all__ = ["Answer", "Ledger", "Limits", "Settling", "Submission", "Webhook", "create_ledger", "found", "read_keyring"]
+__all__ = [
+    "Answer",
+    "Ledger",
+    "Limits",
+    "Settling",
+    "Submission",
+    "Webhook",
+    "create_ledger",
+    "found",
+    "plan_erasure",
+    "read_keyring",
+]

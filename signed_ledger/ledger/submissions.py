@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from signed_ledger.errors import Refusal
-from signed_ledger.records import CardChange, Evidence, KeyChange, Load, Request, Terms, Transaction, Unsettled
-from signed_ledger.rules import Asked, ChangeCard, Settle
+from signed_ledger.records import CardChange, Erasure, Evidence, KeyChange, Load, Request, Terms, Transaction, Unsettled
+from signed_ledger.rules import Asked, ChangeCard, Erase, Settle
 
 
 class Webhook(NamedTuple):
@@ -52,21 +52,25 @@ class Look(NamedTuple):
     """Nothing to write: catch up with what other processes wrote."""
 
 
-Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | KeyChange | Look
+Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | KeyChange | Erase | Look
 """`Asked` without a webhook id is our own: an expiry."""
 
-Recorded: TypeAlias = Transaction | CardChange | Terms | KeyChange
+Recorded: TypeAlias = Transaction | CardChange | Terms | KeyChange | Erasure
 """The bodies that answer a submission; the others come along with one."""
 
 
 class Answer(NamedTuple):
-    """A recorded decision or change that is on disk: its entry, and its body as an object and as stored."""
+    """A recorded decision or change that is on disk: its entry, and its body as an object and as stored.
+
+    An erasure that did not fit into one entry is answered with the last of them; `erasures` are all.
+    """
 
     seq: int
     body: Recorded
     entry: bytes
     body_bytes: bytes
     replayed: bool = False
+    erasures: tuple[Erasure, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

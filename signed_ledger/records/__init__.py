@@ -17,6 +17,7 @@ from signed_ledger.records.bodies import (
     posting_key_of,
 )
 from signed_ledger.records.entries import Entry, Evidence, FindKey, HttpRequest, PartDigest, Parts, RegisteredKey
+from signed_ledger.records.erasures import PART_NAMES, Erased, Erasure
 from signed_ledger.records.messages import MESSAGES, RESPONSE_CODES, Message
 from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, card_of, external, scheme
 from signed_ledger.records.requests import Iso8583, Request
@@ -44,6 +45,7 @@ __all__ = [
     "EXPIRED",
     "ISSUER",
     "MESSAGES",
+    "PART_NAMES",
     "PENDING",
     "RESPONSE_CODES",
     "REVERSED",
@@ -58,6 +60,8 @@ __all__ = [
     "Effect",
     "Entry",
     "EntryRef",
+    "Erased",
+    "Erasure",
     "Evidence",
     "FeeRate",
     "FindKey",

@@ -89,6 +89,6 @@ CREATE INDEX transactions_by_id ON transactions (transaction_id, seq)
     WHERE type NOT IN ('authorisation', 'presentment'); -- these two are found by authorisation_states
 
 CREATE TABLE keys (
-    seq  INTEGER PRIMARY KEY,       -- what a process must know from its start on: genesis, key and terms entries
+    seq  INTEGER PRIMARY KEY,       -- what a process must know from its start on: genesis, key, terms and erasure entries
     kind TEXT NOT NULL
 ) STRICT;
