@@ -97,6 +97,8 @@ SHAPE: dict[str, Any] = {
     "entries": int,
     "transactions": int,
     "batches": int,
+    "erasures": int,
+    "erased": dict,
     "head": {"seq": int, "leaf": str},
     "first_time": str,
     "last_time": str,

@@ -6,7 +6,7 @@ itself found to be signed, when its turn comes. Steps 3, 5, 8 and 11.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from signed_ledger.audit.report import totals_of
 from signed_ledger.audit.steps import Step, Tally
@@ -163,7 +163,7 @@ def _listed(seqs: list[int]) -> str:
     return ", ".join(map(str, seqs[:SEQS_SHOWN_MAX])) + ", ..." * (len(seqs) > SEQS_SHOWN_MAX)
 
 
-def claims_of(entries: Iterable[tuple[int, object, object]]) -> dict[int, Erasure]:
+def claims_of(entries: Iterable[tuple[Any, ...]]) -> dict[int, Erasure]:
     """What seems to be an erasure: of (seq, note, body) as they stand in a file, those that are whole by themselves."""
     claims = {}
     for seq, note, data in entries:
