@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import sys
 from typing import Any, Final
 
@@ -70,7 +71,7 @@ def _command(options: argparse.Namespace) -> Erase:
             getattr(options, name).encode()
         except UnicodeEncodeError:
             raise Invalid(name, "must be UTF-8") from None
-    if options.card in options.asked_by or options.card in options.why:
+    if re.search(rf"(?<![\w.-]){re.escape(options.card)}(?![\w.-])", f"{options.asked_by} {options.why}"):
         raise Invalid("asked_by and why", "must not name the card: they are not erased")
     return Erase(options.card, options.asked_by, options.why)
 

@@ -26,8 +26,8 @@ class FoundErasing(NamedTuple):
 
 
 async def read_erasing(store: Store, card_id: str) -> FoundErasing:
-    """What is a card's; within the writer's transaction, where there is one."""
-    return await store.connection.run(_find, card_id)
+    """What is a card's: as the writer's transaction has it, where there is one, else at one moment."""
+    return await store.connection.run(_find_at_once, card_id)
 
 
 async def append_and_erase(store: Store, rows: list[tuple[str, Row]], card_id: str, erasures: list[Erasure]) -> None:
@@ -44,6 +44,16 @@ async def empty_log(store: Store) -> bool:
 
 
 # --- what is a card's ----------------------------------------------------------------------------------------------
+
+
+def _find_at_once(connection: sqlite3.Connection, card_id: str) -> FoundErasing:
+    if connection.in_transaction:
+        return _find(connection, card_id)
+    connection.execute("BEGIN")
+    try:
+        return _find(connection, card_id)
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _find(connection: sqlite3.Connection, card_id: str) -> FoundErasing:
