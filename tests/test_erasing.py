@@ -16,6 +16,7 @@ from signed_ledger.rebuild import rebuild
 from signed_ledger.records import PART_NAMES, CardTransaction, Erasure
 from signed_ledger.rules import ChangeCard, Erase, Settle, erasing
 from signed_ledger.store import empty_log
+from signed_ledger.store import erasing as store_erasing
 from signed_ledger.tables import DERIVED_TABLES, TABLES
 from tests.bookkeeping import balances_of as booked
 from tests.bookkeeping import bean_check, beancount_balances, check_with_hledger, exported, hledger_balances
@@ -111,6 +112,26 @@ async def test_no_byte_of_a_card_without_money_is_left_in_the_file_or_its_log(tm
         assert [text for text in told if text in bytes_of(world.path)] == []
     assert_audits(world.path)
     assert rows(world.path, "SELECT * FROM account_states WHERE owner LIKE 'card:%'") == []
+
+
+async def test_a_vacuum_after_it_leaves_a_ledger_that_verifies_and_is_append_only(tmp_path: Path) -> None:
+    """What docs/operations.md has done once to a ledger that an earlier release wrote to."""
+    sample = await erased_sample(tmp_path)
+    with closing(sqlite3.connect(sample.path)) as connection:
+        connection.execute("VACUUM")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute("DELETE FROM parts")
+    assert assert_audits(sample.path, sample.trust).erasures == 1
+
+
+def test_no_table_is_read_from_end_to_end_under_the_write_lock(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    names = dict.fromkeys(("owner", "card_id", "gone", "kept", *PART_NAMES), "[]")
+    with closing(sqlite3.connect(world.path)) as connection:
+        for statement in (*store_erasing.REMOVALS, *store_erasing.PART_REMOVALS, store_erasing.SEQS):
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", names)]
+            assert [step for step in plan if step.startswith("SCAN") and "json_each" not in step] == []
+    assert_audits(world.path)
 
 
 async def test_a_card_that_comes_back_is_a_new_one_and_can_be_erased_again(tmp_path: Path) -> None:

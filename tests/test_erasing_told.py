@@ -9,6 +9,7 @@ from signed_ledger.rules import Erase
 from tests.api_support import Caller, Site, serving
 from tests.callers import authorisation, presentment, send
 from tests.processes import Installation, installed
+from tests.terminal import in_terminal
 from tests.test_erasing import settle
 from tests.world import authorisation as authorisation_body
 from tests.world import presentment as presentment_body
@@ -126,6 +127,18 @@ def test_people_are_told_in_words_and_nobody_is_asked_where_nobody_is(installati
     assert "body erased" in told
     assert "balance stays" in told
     assert "Backups" in told
+    installation.assert_audits()
+
+
+@pytest.mark.parametrize(("typed", "status", "erasures"), [("card-7", 0, 1), ("yes", 2, 0)], ids=["its id", "else"])
+def test_in_a_terminal_the_cards_id_has_to_be_typed(
+    installation: Installation, typed: str, status: int, erasures: int
+) -> None:
+    installation.json("load-money", "card-7", "5.00", "EUR")
+    with in_terminal(installation, "erase", "--card", "card-7", *ASKED) as terminal:
+        terminal.answer("type the card's id (card-7): ", typed)
+        assert terminal.status() == status
+    assert installation.rows("SELECT count(*) FROM keys WHERE kind = 'erasure'") == [(erasures,)]
     installation.assert_audits()
 
 

@@ -57,7 +57,7 @@ def _find_at_once(connection: sqlite3.Connection, card_id: str) -> FoundErasing:
 
 
 def _find(connection: sqlite3.Connection, card_id: str) -> FoundErasing:
-    seqs = [seq for (seq,) in connection.execute(_SEQS, {"owner": card(card_id), "card_id": card_id})]
+    seqs = [seq for (seq,) in connection.execute(SEQS, {"owner": card(card_id), "card_id": card_id})]
     newest = connection.execute("SELECT scheme, max(seq) FROM settlements GROUP BY scheme").fetchall()
     return FoundErasing(
         [read_entry(connection, seq) for seq in seqs],
@@ -98,10 +98,10 @@ def _remove(connection: sqlite3.Connection, card_id: str, erasures: Iterable[Era
         gone = json.dumps(sorted(set().union(*named.values())))
         kept = json.dumps(sorted(set(named["body"]) - set(named["state"])))
         values = {"owner": card(card_id), "card_id": card_id, "gone": gone, "kept": kept}
-        for statement in _REMOVALS:
+        for statement in REMOVALS:
             connection.execute(statement, values)
         values = {name: json.dumps(seqs) for name, seqs in named.items()}
-        for statement in _OF_PARTS:
+        for statement in PART_REMOVALS:
             connection.execute(statement, values)
 
 
@@ -117,7 +117,7 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
     return False
 
 
-_SEQS: Final = """
+SEQS: Final = """
 SELECT seq FROM account_states WHERE owner = :owner
 UNION SELECT seq FROM transactions WHERE card_id = :card_id
 UNION SELECT seq FROM card_states WHERE card_id = :card_id
@@ -127,7 +127,7 @@ ORDER BY seq
 _GONE: Final = "(SELECT value FROM json_each(:gone))"
 # By each table's key, so that none is read from end to end under the write lock; a row of an account whose state stays
 # goes only where that state does. What names a webhook is its entry's body: it goes last.
-_REMOVALS: Final = (
+REMOVALS: Final = (
     f"DELETE FROM account_states WHERE owner = :owner AND seq IN {_GONE} "  # noqa: S608
     "AND seq NOT IN (SELECT p.seq FROM parts AS p WHERE p.state IS NOT NULL "
     "AND p.seq IN (SELECT value FROM json_each(:kept)))",
@@ -140,7 +140,7 @@ _REMOVALS: Final = (
     f"json_extract(CAST(body AS TEXT), '$.scheme') FROM parts WHERE seq IN {_GONE} AND body <> x'') AND seq IN {_GONE}",
     f"DELETE FROM transactions WHERE seq IN {_GONE}",  # noqa: S608
 )
-_OF_PARTS: Final = (
+PART_REMOVALS: Final = (
     "UPDATE parts SET evidence = NULL WHERE seq IN (SELECT value FROM json_each(:evidence))",
     "UPDATE parts SET state = NULL WHERE seq IN (SELECT value FROM json_each(:state))",
     "UPDATE parts SET body = x'' WHERE seq IN (SELECT value FROM json_each(:body))",
