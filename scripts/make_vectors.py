@@ -43,6 +43,7 @@ from signed_ledger.records import (
     Body,
     CardTransaction,
     Effect,
+    Erasure,
     Evidence,
     FeeRate,
     Genesis,
@@ -58,6 +59,7 @@ from signed_ledger.records import (
     Transaction,
     Window,
 )
+from signed_ledger.records.erasures import runs_of
 from signed_ledger.rules import Asked, Authorised, Book, ChangeCard, Command, Settle, Slot, apply, decide
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.sealing import Place, Sealed, seal
@@ -161,6 +163,9 @@ class Chain:
     def decide(self, about: str, command: Command) -> None:
         """What the Issuer does of its own accord."""
         self._decide(about, command, None)
+
+    def erase(self, about: str, erasure: Erasure) -> None:
+        self._record(about, [erasure], None)
 
     def _decide(self, about: str, command: Command, evidence: Evidence | None) -> None:
         self._record(about, decide(self.book, command, Slot(len(self.entries), self._time)), evidence)
@@ -467,6 +472,17 @@ def told_settlements(chain: Chain) -> list[dict[str, Any]]:
     return [{"seq": seq, "csv": settlement_csv(body).decode()} for seq, body in bodies if isinstance(body, Settlement)]
 
 
+def erased_card() -> dict[str, Any]:
+    """The entry that would come next if card-9, which was never there, were forgotten: two declines of it."""
+    chain = build_ledger()
+    bodies = [(entry["seq"], decode_body(entry["body"].encode()).body) for entry in chain.entries]
+    seqs = [seq for seq, body in bodies if isinstance(body, CardTransaction) and body.card_id == "card-9"]
+    runs = runs_of(seqs)
+    erasure = Erasure(asked_by="case 2026-117", why="asked for in Zürich", body=runs, evidence=runs)
+    chain.erase("card-9 is forgotten", erasure)
+    return chain.entries[-1]
+
+
 def made() -> dict[str, bytes]:
     """Every file of the vectors, by name."""
     chain = build_ledger()
@@ -487,6 +503,7 @@ def made() -> dict[str, bytes]:
         "approvals.json": chain.approvals,
         "records.json": made_samples(KEYS["entry-1"], ORIGIN, Salts(), plain)
         | {"evidence": evidence, "settlement_files": told_settlements(chain)},
+        "erasure.json": erased_card(),
         "refused.json": made_refusals(ledger, KEYS, standard),
     }
     return {name: (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode() for name, value in files.items()}

@@ -109,6 +109,19 @@ class LedgerFile:
             return None, None
         return (rows[0][0], rows[0][1]) if rows else (None, None)
 
+    def claimed_erasures(self) -> Iterator[Row]:
+        """Seq, note and body of what the derived rows call erasures: before the entries are read, and not believed."""
+        statement = (
+            "SELECT e.seq, e.note, p.body FROM main.keys AS k CROSS JOIN main.entries AS e ON e.seq = k.seq "
+            "JOIN main.parts AS p ON p.seq = e.seq WHERE k.kind = 'erasure'"
+        )
+        if not all(self._readable[name] for name in ("keys", "entries", "parts")):
+            return
+        try:
+            yield from self._connection.execute(statement)
+        except SQLITE_ERRORS:  # told where the tables are read
+            return
+
     def check_structure(self) -> None:
         """Have SQLite compare tables with their indexes and types, and follow every page."""
         try:

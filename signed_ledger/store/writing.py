@@ -136,6 +136,11 @@ class Store:
         """The entry at `seq`, for the writer's own catching up within its transaction."""
         return await self._connection.run(read_entry, seq)
 
+    @property
+    def connection(self) -> Connection:
+        """For the steps of the store's other modules."""
+        return self._connection
+
     async def close(self) -> None:
         await self._connection.close()
 
@@ -185,7 +190,8 @@ def _rows(connection: sqlite3.Connection, query: str, keys: list[Any]) -> list[R
 
 def _entry(row: Row) -> StoredEntry:
     seq, *stored = row
-    note, *parts = (data if type(data) is bytes else None for data in stored)  # a hostile file may hold other types
+    # A hostile file may hold other types; an empty blob is what an erased body leaves.
+    note, *parts = (data if type(data) is bytes and data else None for data in stored)
     return StoredEntry(seq, note, Parts(*parts))
 
 
@@ -213,8 +219,8 @@ def _rollback(connection: sqlite3.Connection) -> None:
 
 
 def read_key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
-    query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys WHERE seq <= ? AND kind <> 'terms') ORDER BY e.seq"  # noqa: S608
-    return [_entry(row) for row in connection.execute(query, (newest,))]
+    seqs = "SELECT seq FROM keys WHERE seq <= ? AND kind NOT IN ('terms', 'erasure')"
+    return [_entry(row) for row in connection.execute(f"{_ENTRY} WHERE e.seq IN ({seqs}) ORDER BY e.seq", (newest,))]
 
 
 def _terms_entry(connection: sqlite3.Connection, newest: int) -> StoredEntry | None:
