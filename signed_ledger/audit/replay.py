@@ -12,8 +12,8 @@ from signed_ledger.audit.lives import Lives, ReadAgain
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.past import BySchemeRemembered, Past
 from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.audit.wording import difference, shown_state
 from signed_ledger.errors import Invalid, Malformed, Refusal, StateConflict
-from signed_ledger.money import format_minor
 from signed_ledger.records import (
     Body,
     CardChange,
@@ -250,7 +250,7 @@ class Replay:
             if isinstance(body, CardTransaction) and isinstance(given, CardTransaction) and body.form == 1:
                 given = given.in_first_form
             if given != body:
-                self._fault(opened, Step.DECISIONS, _difference(body, given))
+                self._fault(opened, Step.DECISIONS, difference(body, given))
 
     # --- 11: what it leaves -----------------------------------------------------------------------------------------
 
@@ -279,11 +279,13 @@ class Replay:
         if given is not None:
             self._tally.checked[Step.DECISIONS] += 1
         if opened.entry.state is None and given is not None:
-            self._fault(opened, Step.DECISIONS, f"leaves {_shown(given)}, but has no state that says so")
+            self._fault(opened, Step.DECISIONS, f"leaves {shown_state(given)}, but has no state that says so")
         elif opened.entry.state is not None and given is None:
             self._fault(opened, Step.DECISIONS, "has a state, though it changes no account")
         elif opened.state is not None and given is not None and opened.state != given:
-            self._fault(opened, Step.DECISIONS, f"leaves {_shown(given)}; its state says {_shown(opened.state)}")
+            self._fault(
+                opened, Step.DECISIONS, f"leaves {shown_state(given)}; its state says {shown_state(opened.state)}"
+            )
             self._adopt(opened)
 
     def _adopt(self, opened: Opened) -> None:
@@ -292,15 +294,3 @@ class Replay:
             self.balances.adopt(opened.state)
         elif opened.entry.state is not None:
             self.balances.lose_accounts()
-
-
-def _shown(state: State) -> str:
-    currency = state.account.currency
-    posted, held = format_minor(state.posted, currency), format_minor(state.held, currency)
-    return f"{state.account.owner} {currency} at posted {posted}, held {held}"
-
-
-def _difference(recorded: Transaction | CardChange, given: Body) -> str:
-    names = [name for name in recorded.__slots__ if getattr(recorded, name) != getattr(given, name, None)]
-    told = [f"{name} is {getattr(recorded, name)}, the rules give {getattr(given, name, None)}" for name in names]
-    return "not the decision that the rules give: " + "; ".join(told)

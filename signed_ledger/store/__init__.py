@@ -9,6 +9,7 @@ from signed_ledger.store.connection import (
     open_database,
     schema_statements,
 )
+from signed_ledger.store.entries import StoredEntry
 from signed_ledger.store.erased import find_erased, scan_erased
 from signed_ledger.store.erasing import FoundErasing, append_and_erase, empty_log, read_erasing
 from signed_ledger.store.log import KeptCheckpoint
@@ -23,7 +24,6 @@ from signed_ledger.store.writing import (
     FoundCard,
     FoundSettlements,
     Store,
-    StoredEntry,
     Wanted,
 )
 from signed_ledger.tables import DERIVED_TABLES, LEDGER_TABLES, TABLES, Row, Table, derived_rows, ledger_rows

@@ -5,7 +5,7 @@ from typing import Final
 
 from signed_ledger.encoding import VERSION, decode_body
 from signed_ledger.records import Erased, Erasure
-from signed_ledger.store.writing import StoredEntry, read_entry
+from signed_ledger.store.entries import StoredEntry, read_entry
 
 
 def find_erased(connection: sqlite3.Connection) -> Erased:

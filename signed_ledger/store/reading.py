@@ -10,11 +10,12 @@ from signed_ledger.merkle import Tile
 from signed_ledger.records import AuthorisationKey, AuthorisationState, JournalLine, Parts
 from signed_ledger.store.balances import Balances, find_balances
 from signed_ledger.store.connection import Connection, connect
+from signed_ledger.store.entries import StoredEntry, read_entry, read_key_entries
 from signed_ledger.store.erased import find_erased
 from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_edges, read_tile
 from signed_ledger.store.moments import Moment, Span, find_span, head_seq
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
-from signed_ledger.store.writing import StoredEntry, read_entry, read_key_entries, read_posted
+from signed_ledger.store.writing import read_posted
 from signed_ledger.tables import TOTALS, authorisation_of
 
 P = ParamSpec("P")

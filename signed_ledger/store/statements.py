@@ -7,9 +7,9 @@ from signed_ledger.encoding import VERSION, decode_body, members_of
 from signed_ledger.errors import Invalid
 from signed_ledger.records import AccountId, Body, JournalLine, Parts, State
 from signed_ledger.store.balances import Balance, find_balance
+from signed_ledger.store.entries import StoredEntry, read_entry
 from signed_ledger.store.erased import find_erased
 from signed_ledger.store.moments import Span
-from signed_ledger.store.writing import StoredEntry, read_entry
 
 
 class StatementWanted(NamedTuple):
