@@ -224,7 +224,8 @@ async def test_it_is_refused_where_an_edited_row_gives_it_another_cards_entry(tm
 async def test_nothing_else_can_remove_a_part_afterwards_either(tmp_path: Path) -> None:
     sample = await erased_sample(tmp_path)
     with closing(sqlite3.connect(sample.path)) as connection:
-        for table in TABLES:
+        filled = [table for table in TABLES if connection.execute(f"SELECT 1 FROM {table.name} LIMIT 1").fetchone()]
+        for table in filled:
             for change in (f"DELETE FROM {table.name}", f"UPDATE {table.name} SET seq = seq + 1000"):
                 with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                     connection.execute(change)
