@@ -13,8 +13,8 @@ from signed_ledger.records import (
     CardTransaction,
     Effect,
     Genesis,
-    KeyChange,
     Parts,
+    RegistryChange,
     Settlement,
     Terms,
     Totals,
@@ -91,7 +91,7 @@ def derived_rows(seq: int, body: Body, effect: Effect) -> list[tuple[str, Row]]:
         rows.append(("card_states", card_row(seq, effect.card)))
     if isinstance(body, Transaction):
         rows += _transaction_rows(seq, body)
-    if isinstance(body, Genesis | KeyChange | Terms):
+    if isinstance(body, Genesis | RegistryChange | Terms):
         rows.append(("keys", (seq, body.KIND)))
     return rows
 

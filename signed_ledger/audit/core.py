@@ -55,6 +55,7 @@ class Audit:
     def end(self) -> None:
         """After the last position."""
         self.replay.end()
+        self.opener.registry.end()
         if self.opener.last is None:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
 

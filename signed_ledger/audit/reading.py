@@ -6,6 +6,7 @@ place, columns of another type, rows without a seq, an endless blob, a torn page
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -101,6 +102,11 @@ class LedgerFile:
         except SQLITE_ERRORS:
             return None, None
         return (rows[0][0], rows[0][1]) if rows else (None, None)
+
+    def rows(self, statement: str, *values: object) -> Iterator[Row]:
+        """Read again, row by row; ends early where the file can be read no further, which was told before."""
+        with suppress(*SQLITE_ERRORS):
+            yield from self._connection.execute(statement, values)
 
     def check_structure(self) -> None:
         """Have SQLite compare tables with their indexes and types, and follow every page."""

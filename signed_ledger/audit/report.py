@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from signed_ledger.audit.revocations import Revoked
 from signed_ledger.audit.steps import TITLES, Finding, Step
 from signed_ledger.encoding import encode_time
 from signed_ledger.money import format_minor
@@ -56,6 +57,8 @@ class Report:
     not_known: tuple[str, ...]
     seconds: float
     trust: str | None = None  # the trust file's path
+    trusted_since: int | None = None  # the entry from which on its root keys are the ledger's
+    revoked: tuple[Revoked, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -70,6 +73,7 @@ class Report:
         return {
             "ledger": self.ledger,
             "trust": self.trust,
+            "trusted_since": self.trusted_since,
             "ok": self.ok,
             "origin": self.origin,
             "entries": self.entries,
@@ -85,6 +89,7 @@ class Report:
                 for step, checked, faults in self.steps
             ],
             "faults": [{"seq": seq, "step": int(step), "reason": reason} for seq, step, reason in self.faults],
+            "revoked": [one.to_json() for one in self.revoked],
             "not_known": list(self.not_known),
             "seconds": round(self.seconds, 3),
             "entries_per_second": round(self.entries_per_second),
@@ -118,4 +123,5 @@ def _key_json(key: RegisteredKey) -> dict[str, Any]:
         "whose": key.whose,
         "valid_from": key.valid_from,
         "valid_to": key.valid_to,
+        "revoked_at": key.revoked_at,
     }

@@ -13,6 +13,7 @@ from signed_ledger.audit.core import Audit
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
+from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally, printable
 from signed_ledger.audit.verifying import Submit, verifier
 from signed_ledger.errors import Invalid
@@ -44,11 +45,13 @@ def audit_file(
         audit = Audit(tally, trust, file.note_and_body)
         _run(audit, file, jobs, progress or _say_nothing)
         audit.end()
+        size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
+        revoked = check_revocations(audit.opener.registry, file, size, tally)
         file.check_structure()
         not_known = _not_known(file, trust, audit.authorities)
     finally:
         file.close()
-    return _report(path, audit, tally, not_known, time.perf_counter() - started)
+    return _report(path, audit, tally, revoked, not_known, time.perf_counter() - started)
 
 
 def _say_nothing(settled: int, total: int) -> None:
@@ -109,7 +112,9 @@ def _not_known(file: LedgerFile, trust: Trust | None, authorities: set[str]) -> 
     return said
 
 
-def _report(path: Path, audit: Audit, tally: Tally, not_known: list[str], seconds: float) -> Report:
+def _report(
+    path: Path, audit: Audit, tally: Tally, revoked: tuple[Revoked, ...], not_known: list[str], seconds: float
+) -> Report:
     keyring, last = audit.opener.registry.keyring, audit.opener.last
     faults = tally.sorted_findings()
     return Report(
@@ -125,6 +130,8 @@ def _report(path: Path, audit: Audit, tally: Tally, not_known: list[str], second
         keys=() if keyring is None else tuple(keyring),
         steps=tuple(StepResult(step, tally.checked[step], sum(f.step is step for f in faults)) for step in Step),
         faults=tuple(faults),
+        revoked=revoked,
+        trusted_since=audit.opener.registry.trusted_since,
         not_known=tuple(not_known),
         seconds=seconds,
     )

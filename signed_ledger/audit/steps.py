@@ -22,10 +22,11 @@ class Step(IntEnum):
     EVENTS = 10
     DECISIONS = 11
     LOG = 12
+    REVOCATIONS = 13
 
 
 TITLES: Final = {
-    Step.TRUST: "the genesis has the trust file's origin, root keys and threshold",
+    Step.TRUST: "the ledger has the trust file's origin, and had its root keys and threshold",
     Step.REGISTRY: "each key entry is approved as the registry demands, in order of version",
     Step.ENTRIES: "entries are well-formed, without gap, chained, in order of time, with their parts",
     Step.ISSUER: "each entry is signed by the Issuer, under the one entry key valid there",
@@ -36,6 +37,7 @@ TITLES: Final = {
     Step.TRANSACTIONS: "what is about a transaction builds on the entry it began with, and on how it stands",
     Step.EVENTS: "no webhook and no authorisation is there twice",
     Step.DECISIONS: "decisions and balances are what the rules give; derived tables say the same",
+    Step.REVOCATIONS: "what a revoked key signed from its size on is signed again by its successor",
     Step.LOG: "tiles and every checkpoint kept are of this very history, signed by the checkpoint key",
 }
 

@@ -10,7 +10,7 @@ from signed_ledger.cli import (
     cards,
     exporting,
     founding,
-    keys,
+    key_commands,
     reconciling,
     serving,
     settling,
@@ -46,7 +46,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, auditing, exporting, keys),
+        *(settling, reconciling, auditing, exporting, key_commands),
     ):
         part.add_commands(commands)
     return parser

@@ -1,12 +1,14 @@
 """The one writer: queue, group, seal, append, answer."""
 
-from signed_ledger.ledger.following import read_keyring
+from signed_ledger.ledger.following import read_keyring, read_tree
 from signed_ledger.ledger.founding import create_ledger, found
-from signed_ledger.ledger.submissions import Answer, Keep, Settling, Submission, Webhook
+from signed_ledger.ledger.submissions import Answer, Attest, ChangeRegistry, Keep, Settling, Submission, Webhook
 from signed_ledger.ledger.writer import Ledger, Limits
 
 __all__ = [
     "Answer",
+    "Attest",
+    "ChangeRegistry",
     "Keep",
     "Ledger",
     "Limits",
@@ -16,4 +18,5 @@ __all__ = [
     "create_ledger",
     "found",
     "read_keyring",
+    "read_tree",
 ]

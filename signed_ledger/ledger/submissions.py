@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from signed_ledger.errors import Refusal
-from signed_ledger.records import CardChange, Evidence, KeyChange, Load, Request, Terms, Transaction, Unsettled
+from signed_ledger.records import (
+    CardChange,
+    Evidence,
+    KeyChange,
+    Load,
+    RegistryChange,
+    Request,
+    RootChange,
+    Terms,
+    Transaction,
+    Unsettled,
+)
 from signed_ledger.rules import Asked, ChangeCard, Settle
 from signed_ledger.tables import Row
 
@@ -49,6 +60,14 @@ class Settling(NamedTuple):
     sums: dict[str, Unsettled]
 
 
+class Attest(NamedTuple):
+    """What the revoked key `kid` signed from `first` to `last` is to be signed again, over the tree as it is then."""
+
+    kid: str
+    first: int
+    last: int
+
+
 class Look(NamedTuple):
     """Nothing to write: catch up with what other processes wrote."""
 
@@ -69,10 +88,11 @@ class Keep(NamedTuple):
         return note + [("cosignatures", (self.seq, *cosignature)) for cosignature in self.cosignatures]
 
 
-Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | KeyChange | Keep | Look
+ChangeRegistry: TypeAlias = KeyChange | RootChange | Attest
+Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | ChangeRegistry | Keep | Look
 """`Asked` without a webhook id is our own: an expiry."""
 
-Recorded: TypeAlias = Transaction | CardChange | Terms | KeyChange
+Recorded: TypeAlias = Transaction | CardChange | Terms | RegistryChange
 """The bodies that answer a submission; the others come along with one."""
 
 

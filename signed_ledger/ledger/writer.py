@@ -14,11 +14,11 @@ import structlog
 
 from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.following import Head, follow, read_keyring, read_known
-from signed_ledger.ledger.group import Deferred, Group, reused, wanted_by
+from signed_ledger.ledger.following import Head, follow, read_keyring, read_known, read_tree
+from signed_ledger.ledger.group import Deferred, Group, history_of, reused, wanted_by
 from signed_ledger.ledger.known import Known
-from signed_ledger.ledger.submissions import Answer, Keep, Look, Pending, Settling, Submission, Webhook
-from signed_ledger.ledger.verified import verified_entry
+from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Keep, Look, Pending, Settling, Submission, Webhook
+from signed_ledger.ledger.verified import signed_entry
 from signed_ledger.merkle import Tree
 from signed_ledger.records import RegisteredKey, Terms, Transaction
 from signed_ledger.signing import Signer
@@ -93,7 +93,7 @@ class Ledger:
         """
         newest = await store.newest()
         keyring = await read_keyring(store, newest.seq)
-        entry = verified_entry(newest, keyring)
+        entry = signed_entry(newest, keyring)
         assert newest.note is not None
         load_signer(keyring.entry_key_at(newest.seq + 1))
         limits = limits or Limits()
@@ -209,10 +209,15 @@ class Ledger:
                     return
 
     def _take(self) -> list[Pending]:
-        """The next group. A settlement is one by itself: which accounts it needs depends on all before it."""
+        """The next group. A settlement is one by itself: which accounts it needs depends on all before it.
+
+        Key changes are among themselves: what is decided after them must be read with their eyes.
+        """
         taken = [self._queue.popleft()]
         while self._queue and len(taken) < self._limits.group_commands_max:
-            if isinstance(taken[0].submission, Settling) or isinstance(self._queue[0].submission, Settling):
+            first, following = taken[0].submission, self._queue[0].submission
+            of_one_kind = isinstance(first, ChangeRegistry) is isinstance(following, ChangeRegistry)
+            if isinstance(first, Settling) or isinstance(following, Settling) or not of_one_kind:
                 break
             taken.append(self._queue.popleft())
         return taken
@@ -229,6 +234,7 @@ class Ledger:
             now=self._clock(),
             load_signer=self._load_signer,
             random_bytes=self._random_bytes,
+            roots=await self._roots_of(submissions),
         )
         group.learn(begun.found)
         if unknown := group.unknown(submissions):
@@ -236,6 +242,10 @@ class Ledger:
         outcomes = [(pending, self._settle(group, pending)) for pending in pendings]
         await self._commit(group)
         self._resolve(outcomes)
+
+    async def _roots_of(self, submissions: list[Submission]) -> dict[int, bytes]:
+        sizes = {history.size for one in submissions if (history := history_of(one)) is not None}
+        return {size: (await read_tree(self._store, size)).root() for size in sizes if size <= self._head.seq + 1}
 
     def _settle(self, group: Group, pending: Pending) -> Answer | Refusal | Deferred | None:
         try:
@@ -252,7 +262,9 @@ class Ledger:
         await self._store.append(group.rows)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._head = group.head
-        self._known.remember(group.book, group.tree)
+        self._known.remember(group.book, group.tree, group.terms_seq)
+        if any(table == "keys" for table, _ in group.rows):
+            self._known.forget()  # what is in memory may rest on a key that is no longer trusted
 
     def _resolve(self, outcomes: list[tuple[Pending, Answer | Refusal | Deferred | None]]) -> None:
         """Tell each who waits: after the commit, so what is told is on disk."""

@@ -19,7 +19,7 @@ CARD_OPS: Final = ("bind", "block", "unblock")
 TIME_MAX: Final = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z, in microseconds since 1970 UTC."""
 
-KEY_OPS: Final = ("add", "retire")
+KEY_OPS: Final = ("add", "retire", "revoke")
 SERVICE_ROLES: Final = ("entry", "checkpoint")
 PARTY_ROLES: Final = ("scheme", "operator", "auditor")
 KEY_ROLES: Final = SERVICE_ROLES + PARTY_ROLES
