@@ -128,7 +128,7 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def print_rotated(rotated: Rotated) -> None:
+def print_rotated(rotated: Rotated, *, revoked: bool = False) -> None:
     assert rotated.seq is not None
     print(f"Rotated the {rotated.role} key at seq {rotated.seq}; the new one is in use from seq {rotated.seq + 1}.\n")
     print_facts([("new", rotated.new), ("old", rotated.old), ("next", rotated.next)])
@@ -138,7 +138,7 @@ def print_rotated(rotated: Rotated) -> None:
         print(f"{path} is one more such file: no entry knows it. The next rotation takes it; or take it away.")
     print("\nKeep a copy of the new key's file. The old one's is good for nothing any more: destroy it.")
     print("The next one's is the only key that can replace the new one: take it offline until then.")
-    print("What the old key signed stays valid.\n")
+    print("\n" if revoked else "What the old key signed stays valid.\n")
     print_facts([("new", rotated.new_file), ("old", rotated.old_file), ("next", rotated.next_file)])
 
 
@@ -172,7 +172,7 @@ def revoke_key(options: argparse.Namespace, settings: Settings) -> int:
     print(revoked.kid)
     if revoked.rotated is not None:
         print()
-        print_rotated(revoked.rotated)
+        print_rotated(revoked.rotated, revoked=True)
     print("\nLook through what it signed since, then sign the honest entries again:")
     print(f"  signed-ledger keys reattest {revoked.kid[:16]}")
     return 0
