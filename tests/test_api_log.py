@@ -212,7 +212,7 @@ async def test_what_a_monitor_fetches_while_it_grows_always_fits(tmp_path: Path)
         await grow(site, 1)
         publishing = asyncio.create_task(site.publisher.run(0.01))
         writing = asyncio.create_task(_write(site, 200))
-        sizes = []
+        sizes: list[int] = []
         before: list[bytes] = []
         while not writing.done() or sizes[-1] < site.ledger.tree.size:
             size, root = await checkpoint(site)
