@@ -1,9 +1,9 @@
 # The dev loop and CI's jobs are the same targets. `make` alone lists them.
-# Needs git, make and Python 3.11 or newer with its venv module; everything else goes into .venv, but hledger (.ci/hledger).
+# Needs git, make and Python 3.11 or newer with its venv module; everything else goes into .venv, but hledger and SoftHSM2 (.ci/).
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger soak fix bench lock wheel \
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak fix bench lock wheel \
 	clean install python
 
 VENV := .venv
@@ -33,13 +33,14 @@ run: $(INSTALLED) ## make a demo ledger, its keys and a funded card, and serve i
 demo: $(INSTALLED) ## act as the Scheme against a running `make run`, then verify, then tamper
 	@$(PY) scripts/demo.py $(ARGS)
 
-bench: $(INSTALLED) ## measure the server beside a bare echo, and print a table
+bench: $(INSTALLED) ## measure the server beside a bare echo, then receipts, and print tables
 	@$(PY) scripts/bench.py $(ARGS)
+	@$(PY) scripts/bench_receipts.py
 
 # --- to work on it ---
 
 # A selection (ARGS) is not measured: the coverage of a part misleads.
-test: $(INSTALLED) hledger ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
+test: $(INSTALLED) hledger softhsm ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
 
 # The same tests as in CI, for longer: a thousand lives of sixty steps, and every byte and value changed in every way.
@@ -48,6 +49,9 @@ soak: $(INSTALLED) ## random lives and the byte-by-byte audit, for an hour and m
 
 hledger: ## bring hledger, which judges exported books in the tests, where it is not there
 	@.ci/hledger
+
+softhsm: ## bring SoftHSM2, which holds keys in the tests as hardware does, where it is not there
+	@.ci/softhsm
 
 check: static test ## all that CI checks
 
@@ -119,9 +123,10 @@ $(MADE):
 		rm -rf $(VENV) && "$$python" -m venv $(VENV)
 	@touch $@
 
-$(INSTALLED): $(MADE) setup.py requirements-dev.lock
+$(INSTALLED): $(MADE) setup.py requirements-dev.lock requirements-interop.txt
 	@echo "setup 2/3: $$(grep -c '^[a-z0-9]' requirements-dev.lock) locked packages, about 180 MB the first time"
 	@$(PY) -m pip install -q --no-deps -r requirements-dev.lock
+	@$(PY) -m pip install -q --no-deps --ignore-requires-python --require-hashes -r requirements-interop.txt
 	@echo "setup 3/3: signed_ledger itself"
 	@$(PY) -m pip install -q --no-deps --no-build-isolation --editable .
 	@$(PY) -m pip check > $@.tmp || { cat $@.tmp; echo "the lock does not fit setup.py: run 'make lock'" >&2; exit 1; }

@@ -29,8 +29,12 @@ RUNTIME = [
 PARQUET = [
     "pyarrow>=17,<30",
 ]
+PKCS11 = [
+    "python-pkcs11>=0.10,<0.11",
+]
 TEST = [
     *PARQUET,
+    *PKCS11,
     "beancount>=3.1,<4",
     "coverage>=7.10,<8",
     "http-message-signatures>=2,<4",
@@ -76,7 +80,7 @@ setup(
         "signed_ledger.store": ["schema.sql"],
     },
     install_requires=RUNTIME,
-    extras_require={"parquet": PARQUET, "test": TEST, "docs": DOCS, "dev": DEV},
+    extras_require={"parquet": PARQUET, "pkcs11": PKCS11, "test": TEST, "docs": DOCS, "dev": DEV},
     entry_points={"console_scripts": ["signed-ledger = signed_ledger.cli:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -2,7 +2,8 @@
 """Acts as the Scheme against a running `make run`: what `make demo` calls.
 
 The life of a purchase, with balances: authorised, incremented, cleared in two parts, refunded; a retry, a decline; the
-ledger proved; then one byte of a copy changed, and the proof naming the entry. Exit status 0 only if all went as told.
+receipt of the first decision checked, and a changed one refused; the ledger proved; then one byte of a copy
+changed, and the proof naming the entry. Exit status 0 only if all went as told.
 """
 
 import argparse
@@ -97,6 +98,7 @@ class Answer:
     status: int
     replayed: bool
     document: dict[str, Any]
+    raw: bytes
 
 
 class Caller:
@@ -116,12 +118,15 @@ class Caller:
         return self._ask("POST", path, body, headers)
 
     def read(self, path: str) -> dict[str, Any]:
+        return self.fetch(path).document
+
+    def fetch(self, path: str) -> Answer:
         answer = self._ask("GET", path, None, sign_request(self._key, "GET", self._demo.url + path, None))
         if answer.status != 200:
             raise CannotAsk(
                 f"{self._demo.url} is not the demo's server: {answer.document.get('detail', answer.status)}"
             )
-        return answer.document
+        return answer
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self._demo.port, timeout=10)
@@ -129,7 +134,8 @@ class Caller:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             replayed = response.getheader("Idempotent-Replayed") == "true"
-            return Answer(response.status, replayed, json.loads(response.read()))
+            raw = response.read()
+            return Answer(response.status, replayed, json.loads(raw), raw)
         except ValueError:
             raise CannotAsk(f"{self._demo.url} is not the demo's server: it does not speak JSON") from None
         except (OSError, http.client.HTTPException):
@@ -258,6 +264,36 @@ def moved(before: dict[str, Any], after: dict[str, Any], name: str) -> Decimal:
 # --- the proof -----------------------------------------------------------------------------------------------------
 
 
+def show_receipt(demo: Demo, scheme: Caller, seq: int) -> None:
+    """The Scheme's own proof, which needs neither the ledger nor us; and the same with one amount changed."""
+    section(f"The Scheme fetches the receipt of entry {seq} and checks it, with no ledger and no network")
+    receipt = scheme.fetch(f"/receipts/{seq}").raw
+    print(indented(shortened(json.loads(receipt))))
+    checked = check(demo, receipt)
+    print(f"signed-ledger check-receipt:\n\n{indented(checked.stdout)}", end="")
+    expect(checked.returncode == 0, f"the receipt proves the entry: {checked.stderr}")
+    section("Somebody makes 4.00 EUR of the 40.00 in the receipt")
+    forged = check(demo, receipt.replace(b"40.00", b"4.00", 1))
+    print(indented(forged.stdout), end="")
+    expect(forged.returncode == 1, "the changed receipt proves nothing, with exit status 1")
+
+
+def check(demo: Demo, receipt: bytes) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory(prefix="signed-ledger-demo-") as folder:
+        file = Path(folder) / "receipt.json"
+        file.write_bytes(receipt)
+        return command(demo, "check-receipt", str(file), "--trust", str(demo.folder / "keys" / "trust.json"))
+
+
+def shortened(receipt: dict[str, Any]) -> str:
+    """A receipt for people: it is one line of JSON, and its texts are long."""
+    lines = []
+    for name in ("entry", "proof"):
+        lines += [f"{name}:", indented(receipt[name]).rstrip()]
+    sizes = ", ".join(f"{name} {len(text.encode())} bytes" for name, text in sorted(receipt["parts"].items()))
+    return "\n".join([*lines, f"parts: {sizes}", f"keys: {len(receipt['keys'])}, with the root's approval"])
+
+
 def prove(demo: Demo) -> None:
     section("Anyone verifies the ledger, from its file and the root's public key, while it is served")
     verified = command(demo, "verify")
@@ -314,6 +350,7 @@ def run(demo: Demo) -> None:
     top_up(demo, operator, before["available"])
     before = operator.read(f"/accounts/{CARD_ID}/EUR")
     seq = buy(operator, scheme, f"demo-{secrets.token_hex(6)}", before)
+    show_receipt(demo, scheme, seq)
     prove(demo)
     tamper(demo, seq)
     print("All went as told.")

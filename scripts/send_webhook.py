@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A Scheme in one file: signs one webhook by RFC 9421 and sends it to an Issuer.
+"""A Scheme in one file: signs one webhook by RFC 9421, or by Standard Webhooks v1a, and sends it to an Issuer.
 
 It shares no code with the Issuer's side and needs only the `cryptography` package, so that it also stands as an
-example for a Scheme in any language. The part to copy is `sign_request` and what it calls.
+example for a Scheme in any language. The part to copy is `sign_request`, or `sign_standard`, and what it calls.
 
 Exit status: 0 the answer is 2xx, 1 another answer, 2 it could not be asked.
 """
@@ -128,6 +128,24 @@ def signature_base(method: str, url: str, headers: Mapping[str, str]) -> str:
     return "".join(f'"{name}": {values[name]}\n' for name in names) + f'"@signature-params": {params}'
 
 
+def sign_standard(
+    private_key: Ed25519PrivateKey, body: bytes, webhook_id: str, *, timestamp: int | None = None
+) -> dict[str, str]:
+    """Give the headers to send with a webhook by Standard Webhooks v1a. `timestamp` (default: now) is seconds."""
+    headers = {
+        "Content-Type": "application/json",
+        "Webhook-Id": webhook_id,
+        "Webhook-Timestamp": str(int(time.time()) if timestamp is None else timestamp),
+    }
+    signature = private_key.sign(standard_message(headers, body))
+    return {**headers, "Webhook-Signature": f"v1a,{base64.b64encode(signature).decode()}"}
+
+
+def standard_message(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Give the bytes that Standard Webhooks v1a signs."""
+    return f"{headers['Webhook-Id']}.{headers['Webhook-Timestamp']}.".encode() + body
+
+
 def kid_of(private_key: Ed25519PrivateKey) -> str:
     """The key's name at the Issuer: the hex SHA-256 of its DER SubjectPublicKeyInfo."""
     spki = private_key.public_key().public_bytes(
@@ -231,7 +249,11 @@ def show_request(url: str, headers: Mapping[str, str], body: bytes) -> None:
     parts = split_url(url)
     print(f"POST {target(parts)} HTTP/1.1\nHost: {authority(parts)}")
     print("\n".join(f"{name}: {value}" for name, value in headers.items()))
-    print(f"\n{body.decode(errors='backslashreplace')}\n\n--- what is signed:\n{signature_base('POST', url, headers)}")
+    print(f"\n{body.decode(errors='backslashreplace')}\n\n--- what is signed:")
+    if "Signature-Input" in headers:
+        print(signature_base("POST", url, headers))
+    else:
+        print(standard_message(headers, body).decode(errors="backslashreplace"))
 
 
 def show_answer(response: http.client.HTTPResponse, answer: bytes) -> None:
@@ -246,8 +268,7 @@ def make_parser() -> argparse.ArgumentParser:
     kinds = "".join(f"  {kind:<15}{what}\n" for kind, what in KINDS.items())
     parser = argparse.ArgumentParser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Sign one webhook as a Scheme would (RFC 9421, Ed25519), send it, and print the answer.\n\n"
-        f"kinds:\n{kinds}",
+        description=f"Sign one webhook as a Scheme would (Ed25519), send it, and print the answer.\n\nkinds:\n{kinds}",
         epilog="Exit status: 0 the answer is 2xx, 1 another answer, 2 it could not be asked.\n"
         "A retry is the same --webhook-id with the same body.",
     )
@@ -255,6 +276,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the Issuer; default: %(default)s")
     parser.add_argument("--key", required=True, type=Path, metavar="PEM", help="the Scheme's private key, PKCS#8 PEM")
     parser.add_argument("--passphrase-file", metavar="FILE", help="its first line decrypts the key")
+    parser.add_argument(
+        "--profile",
+        choices=("rfc9421", "v1a"),
+        default="rfc9421",
+        help="sign by RFC 9421, or by Standard Webhooks v1a; which one is agreed with the Issuer; default: %(default)s",
+    )
     parser.add_argument("--webhook-id", help="the event's id; default: a new one")
     parser.add_argument("--dry-run", action="store_true", help="print the request and what is signed; send nothing")
     parser.add_argument("--timeout-seconds", type=float, default=10.0, help="default: %(default)s")
@@ -318,7 +345,11 @@ def ask(options: argparse.Namespace) -> int:
     base = split_url(options.url)
     url = base._replace(path=f"{base.path.rstrip('/')}/{options.kind}").geturl()
     body = make_body(options)
-    headers = sign_request(key, "POST", url, body, options.webhook_id or f"evt-{secrets.token_hex(12)}")
+    webhook_id = options.webhook_id or f"evt-{secrets.token_hex(12)}"
+    if options.profile == "v1a":
+        headers = sign_standard(key, body, webhook_id)
+    else:
+        headers = sign_request(key, "POST", url, body, webhook_id)
     if options.dry_run:
         show_request(url, headers, body)
         return 0

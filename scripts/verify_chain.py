@@ -28,6 +28,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust", type=Path, metavar="FILE", help="trust.json, got by another road than the ledger: origin, root keys"
     )
+    parser.add_argument(
+        "--last-seen",
+        type=Path,
+        metavar="FILE",
+        help="the checkpoint seen last: the ledger must have grown from it; made or replaced once all is verified",
+    )
+    parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
     parser.add_argument("--json", action="store_true", help="print the report for programs")
     parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
@@ -36,7 +43,17 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = make_parser().parse_args()
-    return run_verify(options.ledger, options.trust, options.jobs, options.json, options.all, sys.stdout, sys.stderr)
+    return run_verify(
+        options.ledger,
+        options.trust,
+        options.jobs,
+        options.json,
+        options.all,
+        sys.stdout,
+        sys.stderr,
+        seen_path=options.last_seen,
+        whole=options.whole,
+    )
 
 
 if __name__ == "__main__":

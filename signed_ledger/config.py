@@ -53,6 +53,12 @@ def _path_or_none(text: str) -> Path | None:
     return _path(text) if text else None
 
 
+def _absolute_or_none(text: str) -> Path | None:
+    if text and not text.startswith("/"):
+        raise ValueError("must be a path that starts with /")  # else the system looks for a library by its own rules
+    return _path_or_none(text)
+
+
 def _hour_or_none(text: str) -> int | None:
     return None if text in ("", "none") else _integer(0, 23)(text)
 
@@ -72,6 +78,13 @@ def _authorities(text: str) -> tuple[str, ...]:
     return names
 
 
+def _schemes(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not all(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name) for name in names):
+        raise ValueError("must be names of Schemes separated by commas, such as visa,amex")
+    return names
+
+
 def _currencies(text: str) -> tuple[str, ...]:
     codes = tuple(code.strip() for code in text.split(",") if code.strip())
     if not codes or not all(re.fullmatch(r"[A-Z]{3}", code) for code in codes):
@@ -88,17 +101,27 @@ class Settings:
     key_passphrase_file: Path | None = _setting(
         None, _path_or_none, "a file whose first line opens the private keys", "none: encrypted keys are asked for"
     )
+    pkcs11_module: Path | None = _setting(
+        None, _absolute_or_none, "the PKCS#11 library of keys in hardware", "none: the URIs of the keys name it"
+    )
     checkpoint_lock: Path | None = _setting(
         None, _path_or_none, "the lock file of checkpoints; not beside the database", "checkpoint.lock in KEYS"
     )
     checkpoint_interval_ms: int = _setting(
         500, _integer(50, 900), "how often a checkpoint is published, where there is something new"
     )
+    witness_policy: Path | None = _setting(
+        None, _path_or_none, "a policy file (C2SP tlog-policy) of the witnesses that cosign", "none: no witnesses"
+    )
+    witness_timeout_s: int = _setting(5, _integer(1, 60), "how long a witness may take to answer")
     origin: str = _setting("localhost/ledger", str, "the ledger's name, used by init; serve refuses another ledger's")
     host: str = _setting("127.0.0.1", _host, "the address to listen on")
     port: int = _setting(8080, _integer(0, 65535), "the port to listen on; 0 takes a free one")
     authorities: tuple[str, ...] = _setting(
         (), _authorities, "the host names we answer for, separated by commas", "localhost and HOST, with PORT"
+    )
+    standard_webhooks: tuple[str, ...] = _setting(
+        (), _schemes, "the Schemes that sign by Standard Webhooks v1a, by commas", "none: all sign by RFC 9421"
     )
     admin_host: str = _setting("127.0.0.1", _host, "the address of /metrics")
     admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics, one higher for each further worker")

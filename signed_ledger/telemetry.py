@@ -43,6 +43,18 @@ class Metrics:
         self.checkpoint_failures = Counter(
             "signed_ledger_checkpoint_failures", "Tries to publish that failed", registry=self.registry
         )
+        self.witness_pushes = Counter(
+            "signed_ledger_witness_pushes",
+            "Pushes by what came of them",
+            ["witness", "outcome"],
+            registry=self.registry,
+        )
+        self.witness_cosigned_size = Gauge(
+            "signed_ledger_witness_cosigned_size", "Entries cosigned by a witness", ["witness"], registry=self.registry
+        )
+        self.quorum_size = Gauge(
+            "signed_ledger_quorum_size", "Entries cosigned by a quorum of the policy", registry=self.registry
+        )
         self.settlements = Counter(
             "signed_ledger_settlements", "Settlements by what came of them", ["outcome"], registry=self.registry
         )

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from openapi_schema_validator import OAS31Validator
 from yarl import URL
 
-from scripts.send_webhook import sign_request
+from scripts.send_webhook import sign_request, sign_standard
 from signed_ledger.api import OPERATIONS, make_app, openapi_document
 from signed_ledger.api.server import ProblemRunner
 from signed_ledger.config import Settings
@@ -71,6 +71,18 @@ class Caller:
         how.setdefault("created", self._site.world.clock() // 1_000_000)
         url = how.pop("base", BASE) + path
         return sign_request(self.key, method, url, body, webhook_id, **how)
+
+
+class StandardCaller(Caller):
+    """A Scheme that signs by Standard Webhooks v1a, whatever the method and path."""
+
+    def signed(
+        self, method: str, path: str, body: bytes | None = None, webhook_id: str | None = None, **how: Any
+    ) -> Any:
+        assert body is not None
+        assert webhook_id is not None
+        how.setdefault("timestamp", self._site.world.clock() // 1_000_000)
+        return sign_standard(self.key, body, webhook_id, **how)
 
 
 class Site:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from signed_ledger.tables import Table
 from tests.api_support import Caller, Site, serving
-from tests.support import Sample, make_sample
+from tests.support import Sample, make_long_sample, make_sample
 from tests.tampering import Copy
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
@@ -32,6 +33,30 @@ def made(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def copy(made: Copy) -> Copy:
     made.restore()
     return made
+
+
+@pytest.fixture(scope="module")
+def long_sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """With full tiles."""
+    return asyncio.run(make_long_sample(tmp_path_factory.mktemp("long")))
+
+
+@pytest.fixture(scope="module")
+def long_made(long_sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(long_sample.path, tmp_path_factory.mktemp("long-copy") / "ledger.db")
+
+
+@pytest.fixture
+def long_copy(long_made: Copy) -> Copy:
+    long_made.restore()
+    return long_made
+
+
+@pytest.fixture
+def copy_with(table: Table, request: pytest.FixtureRequest) -> Copy:
+    """The smallest copy in which the table has a row."""
+    copy: Copy = request.getfixturevalue("long_copy" if table.name == "tiles" else "copy")
+    return copy
 
 
 @pytest.fixture

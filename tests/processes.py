@@ -84,6 +84,12 @@ class Installation:
         assert err.count("\n") == 1, err
         return err
 
+    def printed(self, *arguments: object, status: int = 0, **settings: object) -> str:
+        """What a command prints, run in this process to its end."""
+        ended, out, err = self._ask(arguments, settings)
+        assert ended == status, (ended, out, err)
+        return out
+
     def help(self, *command: object) -> str:
         ended, out, _ = self._ask((*command, "--help"), {})
         assert ended == 0

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from signed_ledger.audit import Report, Trust, audit_file
+from signed_ledger.checkpoints import cosign, open_checkpoint, sign_checkpoint
+from signed_ledger.encoding import encode_signature
 from signed_ledger.errors import Fault
-from signed_ledger.ledger import Answer, Ledger, Settling, Submission
+from signed_ledger.ledger import Answer, Keep, Ledger, Settling, Submission
 from signed_ledger.money import Money
-from signed_ledger.records import FeeRate, Request, Scope, Terms, Tolerance, Window
+from signed_ledger.records import Checkpoint, FeeRate, Request, Scope, Terms, Tolerance, Window
 from signed_ledger.rules import Asked, ChangeCard, Settle
+from signed_ledger.signing import Signer
 from signed_ledger.tables import TABLES
 from tests.world import DAY, ORIGIN, Party, World, authorisation, euros, opened, presentment
 
@@ -95,9 +98,43 @@ async def make_sample(folder: Path) -> Sample:
         sample.seqs["retirement"] = (await ledger.submit(retirement)).seq
         await sample.authorise(ledger, "open", "c1", "5.00")
         await sample.authorise(ledger, "open-too", "c1", "20.00")
+        await publish(world, ledger)
         await live(sample, ledger)
         await end_lives(sample, ledger)
+        await publish(world, ledger, ("witness.example/w", world.root))
+        await publish(world, ledger)  # the same once more is kept once
     return sample
+
+
+async def make_long_sample(folder: Path) -> Sample:
+    """The sample, and loads until tiles are full and two entries more are there; with checkpoints around that."""
+    sample = await make_sample(folder)
+    async with opened(sample.world) as ledger:
+        await load_to(sample.world, ledger, 255)
+        await publish(sample.world, ledger)
+        await load_to(sample.world, ledger, 258)
+        await publish(sample.world, ledger)
+    return sample
+
+
+async def load_to(world: World, ledger: Ledger, size: int) -> None:
+    """Load a card until the ledger has so many entries: three each time, four the first; keys are the rest."""
+    while (left := size - ledger.tree.size) > 0:
+        if left >= 4:
+            await world.load(ledger, "filled", 1_00)
+        else:
+            await world.register(ledger, "auditor", f"auditor-{left}-{size}")
+
+
+async def publish(world: World, ledger: Ledger, *witnesses: tuple[str, Signer]) -> bytes:
+    """Keep a checkpoint of all that is there, with the cosignatures of (name, signer); give the note."""
+    checkpoint = Checkpoint(ORIGIN, ledger.tree.size, ledger.tree.root())
+    note = sign_checkpoint(checkpoint, world.checkpoints[-1])
+    signed = open_checkpoint(note, origin=ORIGIN, public_key=world.checkpoints[-1].public_key)
+    lines = [cosign(signed, name, signer, world.clock() // 1_000_000) for name, signer in witnesses]
+    cosignatures = tuple((f"{line.name}+{line.key_id.hex()}", encode_signature(line)) for line in lines)
+    await ledger.keep(Keep(checkpoint.size - 1, note, cosignatures))
+    return note
 
 
 async def live(sample: Sample, ledger: Ledger) -> None:

@@ -52,7 +52,7 @@ def test_exit_status_0_is_verified(sample: Sample, trust_path: Path) -> None:
     assert (status, err) == (0, "")
     assert out.endswith("VERIFIED: no fault found.\n")
     assert "What this can not know" in out
-    assert [int(number) for number in re.findall(r"^ *(\d+)  [a-z].* ok$", out, re.MULTILINE)] == list(range(1, 12))
+    assert [int(number) for number in re.findall(r"^ *(\d+)  [a-z].* ok$", out, re.MULTILINE)] == list(range(1, 13))
 
 
 def test_exit_status_1_is_faults(faulty: Copy, trust_path: Path) -> None:
@@ -95,8 +95,13 @@ SHAPE: dict[str, Any] = {
     "ok": bool,
     "origin": str,
     "entries": int,
+    "from_seq": int,
+    "seen": (int, type(None)),
+    "checkpoint": {"size": int, "cosignatures": int},
     "transactions": int,
     "batches": int,
+    "erasures": int,
+    "erased": dict,
     "head": {"seq": int, "leaf": str},
     "first_time": str,
     "last_time": str,
@@ -104,6 +109,7 @@ SHAPE: dict[str, Any] = {
         dict.fromkeys(("currency", "posted", "issuer", "schemes", "cards", "external", "held"), str),
     ],
     "keys": [{"kid": str, "role": str, "whose": str, "valid_from": int, "valid_to": (int, type(None))}],
+    "last_seen": (str, type(None)),
     "steps": [{"step": int, "title": str, "checked": int, "faults": int}],
     "faults": [{"seq": (int, type(None)), "step": int, "reason": str}],
     "not_known": [str],

@@ -69,6 +69,8 @@ def test_the_demo_goes_as_told_again_and_again(demo: DemoRun) -> None:
             (955, 0),
         ]
         assert "CLEARED: authorised 40.00, incremented 10.00, cleared 50.00, refunded 5.00 EUR" in first
+        assert re.search(r"PROVEN: entry \d+ of localhost/demo\.", first)
+        assert "4 WRONG: body: does not have the digest that its entry names" in first
         assert "VERIFIED: no fault found." in first
         assert "localhost/demo/entry" in first
         assert len(re.findall("step 9: no authorisation demo-[0-9a-f]{12} of demo-scheme stands before it", first)) == 4

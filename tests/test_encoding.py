@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -70,6 +71,12 @@ evidences = st.builds(
     public_key=keys,
     received=times,
 )
+standard_evidences = st.builds(
+    replace,
+    evidences,
+    profile=st.just("standard-webhooks-v1a"),
+    signature_base=st.builds("{}.{}".format, texts, naturals),
+)
 digests = st.builds(PartDigest, keys, st.integers(1, 65_535))
 entries = st.builds(
     Entry,
@@ -113,7 +120,7 @@ def test_a_state_is_decoded_as_it_was_encoded(state: State, salt: bytes) -> None
 
 
 @few
-@given(evidence=evidences, salt=salts)
+@given(evidence=evidences | standard_evidences, salt=salts)
 def test_evidence_is_decoded_as_it_was_encoded(evidence: Evidence, salt: bytes) -> None:
     assert decode_evidence(encode_evidence(evidence, salt)) == evidence
 
@@ -172,7 +179,8 @@ CODECS = {
         lambda data: encode_state(decode_state(data), salt_in(data)), st.builds(encode_state, states, salts)
     ),
     "evidence": Codec(
-        lambda data: encode_evidence(decode_evidence(data), salt_in(data)), st.builds(encode_evidence, evidences, salts)
+        lambda data: encode_evidence(decode_evidence(data), salt_in(data)),
+        st.builds(encode_evidence, evidences | standard_evidences, salts),
     ),
     "entry": Codec(
         entry_again,

@@ -12,7 +12,7 @@ from signed_ledger.ledger import Settling
 from signed_ledger.records import AccountId, AuthorisationKey, PostingKey
 from signed_ledger.rules import ChangeCard, Settle
 from signed_ledger.store import TABLES, Store, Table, Wanted, create_database, is_busy, open_database, writing
-from tests.support import assert_audits
+from tests.support import assert_audits, load_to, publish
 from tests.world import World, authorisation, opened, presentment
 
 
@@ -28,6 +28,8 @@ async def path(tmp_path: Path) -> Path:
         await ledger.submit(world.webhook(visa, "presentment", presentment("t1", "1.00", presentment_id="p-1")))
         await ledger.submit(Settling(Settle("visa", "2026-11-23", world.clock()), -1, -1, {}))
         await ledger.submit(ChangeCard("block", "c1"))
+        await load_to(world, ledger, 256)
+        await publish(world, ledger, ("witness.example/w", world.root))
     return world.path
 
 

@@ -65,6 +65,20 @@ class Party:
         return HttpRequest("POST", AUTHORITY, path, "?", fields, body)
 
 
+class StandardParty(Party):
+    """A Scheme that signs by Standard Webhooks v1a."""
+
+    def request(self, path: str, body: bytes, webhook_id: str, now: int) -> HttpRequest:
+        timestamp = str(now // 1_000_000)
+        signature = self.signer.sign(b".".join([webhook_id.encode(), timestamp.encode(), body]))
+        fields = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"v1a,{base64.b64encode(signature).decode()}",
+        }
+        return HttpRequest("POST", AUTHORITY, path, "?", fields, body)
+
+
 class World:
     """One ledger's keys, file and clock, and what happened in it so far."""
 
@@ -126,26 +140,27 @@ class World:
         change = KeyChange(op, role, kid_of(public_key), public_key, whose, ledger.keyring.version + 1)
         return replace(change, approvals=approve(change, ORIGIN, [(f"{ORIGIN}/root", self.root)]))
 
-    async def register(self, ledger: Ledger, role: str, name: str) -> Party:
-        party = Party(name)
+    async def register(self, ledger: Ledger, role: str, name: str, kind: type[Party] = Party) -> Party:
+        party = kind(name)
         await ledger.submit(self.key_change(ledger, "add", role, name, party.signer.public_key))
         return party
 
     async def rotate_entry_key(self, ledger: Ledger) -> SoftwareSigner:
         """Replace the entry key, approved by root, new and old."""
-        new, old = SoftwareSigner(os.urandom(32)), self.signers[ledger.keyring.current("entry").public_key]
+        new = SoftwareSigner(os.urandom(32))
+        old = self.signers[ledger.keyring.current("entry").public_key]
         self.signers[new.public_key] = new
-        await self._rotate(ledger, "entry", old, new)
+        await self._rotate(ledger, "entry", new, old)
         return new
 
     async def rotate_checkpoint_key(self, ledger: Ledger) -> SoftwareSigner:
-        """The same for the checkpoint key."""
+        """Replace the checkpoint key likewise."""
         new, old = SoftwareSigner(os.urandom(32)), self.checkpoints[-1]
         self.checkpoints.append(new)
-        await self._rotate(ledger, "checkpoint", old, new)
+        await self._rotate(ledger, "checkpoint", new, old)
         return new
 
-    async def _rotate(self, ledger: Ledger, role: str, old: SoftwareSigner, new: SoftwareSigner) -> None:
+    async def _rotate(self, ledger: Ledger, role: str, new: SoftwareSigner, old: SoftwareSigner) -> None:
         kid = kid_of(new.public_key)
         change = KeyChange("add", role, kid, new.public_key, ORIGIN, ledger.keyring.version + 1)
         name = approving_name(ORIGIN, role, ORIGIN)
@@ -168,7 +183,7 @@ class World:
         key = RegisteredKey(scheme.kid, "scheme", scheme.name, scheme.signer.public_key, 0)
         request = scheme.request(path, body, webhook_id, self.clock())
         find_key: Callable[[str], RegisteredKey | None] = {key.kid: key}.get
-        return verify(request, find_key, self.clock(), coverage=WEBHOOK, authorities=None)
+        return verify(request, find_key, self.clock(), coverage=WEBHOOK, authorities=None, standard_keys=lambda: [key])
 
 
 def authorisation(transaction_id: str, card_id: str, amount: str, currency: str = "EUR", **more: Any) -> dict[str, Any]:

@@ -47,9 +47,15 @@ def decision_document(answer: Answer, body: CardTransaction) -> dict[str, Any]:
         "response_code": RESPONSE_CODES[body.reason],
         "flags": list(body.flags),
         "seq": answer.seq,
+        "receipt": f"/receipts/{answer.seq}",
         "entry": answer.entry.decode(),
         "body": answer.body_bytes.decode(),
     }
+
+
+def json_bytes(data: bytes) -> web.Response:
+    """What is JSON already, to the byte."""
+    return web.Response(body=data, headers=_HEADERS)
 
 
 def json_answer(document: dict[str, Any], status: int = 200) -> web.Response:

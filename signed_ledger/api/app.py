@@ -43,9 +43,10 @@ def make_app(
 ) -> web.Application:
     """What callers meet: every operation of the table, and problem documents for all else. `clock` in microseconds."""
     problems = Problems(metrics)
-    signatures = Signatures(ledger, reader, clock, settings.answered_authorities)
+    standard = frozenset(settings.standard_webhooks)
+    signatures = Signatures(ledger, reader, clock, settings.answered_authorities, standard)
     webhooks = Webhooks(ledger, signatures, settings)
-    reading = Reading(ledger, reader, signatures, settings, metrics)
+    reading = Reading(ledger, reader, publisher, signatures, settings, metrics)
     public = Public(ledger, reader, publisher, signatures)
     app = _make_application(problems, settings.keepalive_timeout_s)
     app[SIGNATURES] = signatures

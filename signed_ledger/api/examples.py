@@ -8,9 +8,11 @@ import orjson
 from signed_ledger.api.answers import decision_document
 from signed_ledger.api.statements import view_statement
 from signed_ledger.api.views import view_balance, view_entry, view_record, view_registry, view_transaction
-from signed_ledger.encoding import decode_request
-from signed_ledger.keyring import Keyring
+from signed_ledger.checkpoints import sign_checkpoint
+from signed_ledger.encoding import InclusionProof, Receipt, decode_request, encode_proof, encode_receipt
+from signed_ledger.keyring import Keyring, with_root_approvals
 from signed_ledger.ledger import Answer, found
+from signed_ledger.merkle import Tile, inclusion_proof, root_of
 from signed_ledger.money import Money
 from signed_ledger.records import (
     MESSAGES,
@@ -18,7 +20,10 @@ from signed_ledger.records import (
     AuthorisationState,
     CardState,
     CardTransaction,
+    Checkpoint,
+    Genesis,
     JournalLine,
+    Parts,
     State,
     card,
 )
@@ -58,7 +63,8 @@ class _Example(NamedTuple):
 
 def reply_examples() -> dict[tuple[str, int], Any]:
     """An example for each JSON reply that has one, by operation and status."""
-    keyring, signer = _keyring()
+    genesis, signer, checkpoint = _founded()
+    keyring = Keyring(genesis)
     story = _Story(signer)
     decisions = story.decisions()
     approved = decisions["authorisation", 201]
@@ -73,6 +79,7 @@ def reply_examples() -> dict[tuple[str, int], Any]:
         ("transactions", 200): {"transactions": [view_record(approved.stored)], "next_cursor": None},
         ("transaction", 200): view_transaction("tx-1", "acme", transaction),
         ("entry", 200): view_entry(approved.stored, keyring),
+        ("receipt", 200): orjson.loads(encode_receipt(_receipt(approved.sealed, genesis, checkpoint))),
         ("keys", 200): view_registry(keyring, []),
         ("healthz", 200): {"status": "ok"},
         ("readyz", 200): {"status": "ok", "head": 18},
@@ -121,7 +128,8 @@ class _Story:
         )
 
 
-def _keyring() -> tuple[Keyring, Signer]:
+def _founded() -> tuple[Genesis, Signer, Signer]:
+    """A genesis, and the signers of its entry and its checkpoint key."""
     root, entry, checkpoint = (SoftwareSigner(bytes([number]) * 32) for number in range(3))
     genesis, _ = found(
         _ORIGIN,
@@ -132,7 +140,17 @@ def _keyring() -> tuple[Keyring, Signer]:
         now=_TIME,
         random_bytes=_no_randomness,
     )
-    return Keyring(genesis), entry
+    return genesis, entry, checkpoint
+
+
+def _receipt(sealed: Sealed, genesis: Genesis, checkpoint: Signer) -> Receipt:
+    """The newest entry's, after others of which only hashes are known."""
+    seq, size = sealed.ref.seq, sealed.ref.seq + 1
+    tiles = {Tile(0, 0, size): bytes(32) * seq + sealed.ref.leaf}
+    note = sign_checkpoint(Checkpoint(_ORIGIN, size, root_of(size, tiles)), checkpoint)
+    proof = InclusionProof(seq, tuple(inclusion_proof(seq, size, tiles)), note)
+    key = with_root_approvals(genesis, Keyring(genesis))
+    return Receipt(seq, _ORIGIN, sealed.note, Parts(sealed.parts.body), encode_proof(proof), (key,))
 
 
 def _statement(approved: _Example, posted: _Example, signer: Signer) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from signed_ledger.api.schema import ref
 from signed_ledger.api.shapes import all_shapes
 from signed_ledger.api.signatures import READING_ROLES
 from signed_ledger.errors import Overloaded, Refusal
-from signed_ledger.schemes import FRESH_SECONDS, READING, TAG, WEBHOOK
+from signed_ledger.schemes import FRESH_SECONDS, READING, SIGNATURES_MAX, TAG, WEBHOOK
 
 _TAGS: Final = {
     "webhooks": "For Schemes: signed by a key whose role is scheme.",
@@ -57,7 +57,8 @@ def all_refusals() -> list[type[Refusal]]:
 def _about() -> str:
     return (
         "Every decision is signed by the Issuer, rests on a request that the Scheme signed, and stands in a history "
-        "that can only grow. Requests are signed by RFC 9421 (Ed25519) with RFC 9530's Content-Digest. Every refusal "
+        "that can only grow. Requests are signed by RFC 9421 (Ed25519) with RFC 9530's Content-Digest, or by Standard "
+        "Webhooks v1a where the Issuer has agreed so with a Scheme. Every refusal "
         f"is a problem document of RFC 9457 ({PROBLEM_TYPE}) with a code of the list below."
     )
 
@@ -65,6 +66,7 @@ def _about() -> str:
 def _security_schemes() -> dict[str, Any]:
     return {
         "webhooks": _security(WEBHOOK.components, "a scheme"),
+        "standard_webhooks": _standard_security(),
         "reading": _security(READING.components, " or ".join(f"an {role}" for role in READING_ROLES)),
     }
 
@@ -78,6 +80,22 @@ def _security(components: Iterable[str], whose: str) -> dict[str, Any]:
     return {"type": "apiKey", "in": "header", "name": "Signature", "description": about}
 
 
+def _standard_security() -> dict[str, Any]:
+    about = (
+        "In place of RFC 9421, and only by Schemes that the Issuer has set so: Standard Webhooks v1a. An Ed25519 key "
+        'of a scheme signs Webhook-Id, ".", Webhook-Timestamp, "." and the body; Webhook-Signature holds "v1a," '
+        f"and base64 of it. The timestamp is within {FRESH_SECONDS} s of now, and there is no query. At most "
+        f"{SIGNATURES_MAX} v1a signatures are tried; those of other versions are passed over."
+    )
+    return {"type": "apiKey", "in": "header", "name": "Webhook-Signature", "description": about}
+
+
+def _security_of(operation: Operation) -> list[dict[str, list[str]]]:
+    """Any one of them is enough."""
+    names = {"public": (), "webhooks": ("webhooks", "standard_webhooks")}.get(operation.tag, (operation.tag,))
+    return [{name: []} for name in names]
+
+
 def _operation(operation: Operation, examples: dict[tuple[str, int], Any]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "operationId": operation.name,
@@ -86,7 +104,7 @@ def _operation(operation: Operation, examples: dict[tuple[str, int], Any]) -> di
         "description": operation.about,
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": _responses(operation, examples),
-        "security": [] if operation.tag == "public" else [{operation.tag: []}],
+        "security": _security_of(operation),
     }
     if operation.body is not None:
         content = {"schema": ref(operation.body), "example": operation.example}

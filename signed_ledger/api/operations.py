@@ -1,7 +1,8 @@
 """The one table of what is served. The routes, the OpenAPI document and the docs page are made from it."""
 
+from dataclasses import replace
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 from signed_ledger.api.answers import STATUS_BY_DECISION, STATUS_BY_DECLINE
 from signed_ledger.api.message_shapes import request_shape
@@ -31,6 +32,7 @@ from signed_ledger.errors import (
     WebhookIdReused,
 )
 from signed_ledger.records import MESSAGES, Message
+from signed_ledger.schemes import SIGNATURES_CHARS_MAX
 
 SIGNATURE_CODES: Final[Codes] = (
     SignatureMissing,
@@ -47,22 +49,23 @@ _SENT: Final[Codes] = (TooLarge, RequestTimeout, UnsupportedMediaType, *SIGNATUR
 _FAILED: Final[Codes] = (IntegrityViolation, InternalError, Overloaded)
 _READ: Final[Codes] = (TooLarge, *SIGNATURE_CODES, RoleNotAllowed, Malformed)
 
+
+def _header(name: str, about: str, required: bool = True, **shape: Any) -> Parameter:
+    return Parameter("header", name, {"type": "string", **shape}, about, required)
+
+
 _SIGNED_BY: Final = (
-    Parameter("header", "Signature-Input", {"type": "string"}, "What is signed, and how: RFC 9421.", required=True),
-    Parameter("header", "Signature", {"type": "string"}, "The Ed25519 signature: RFC 9421.", required=True),
+    _header("Signature-Input", "What is signed, and how: RFC 9421."),
+    _header("Signature", "The Ed25519 signature: RFC 9421."),
 )
+_V1A: Final = "With Standard Webhooks v1a."
+_SIGNATURES: Final = f'Signatures with a space between them, one of them "v1a," and base64. {_V1A}'
 _WEBHOOK_HEADERS: Final = (
-    Parameter(
-        "header",
-        "Webhook-Id",
-        WEBHOOK_ID,
-        "The event's id, the same on every retry, remembered for ever.",
-        required=True,
-    ),
-    Parameter(
-        "header", "Content-Digest", {"type": "string"}, "sha-256 or sha-512 of the body: RFC 9530.", required=True
-    ),
-    *_SIGNED_BY,
+    _header("Webhook-Id", "The event's id, the same on every retry, remembered for ever.", **WEBHOOK_ID),
+    _header("Content-Digest", "sha-256 or sha-512 of the body: RFC 9530. With RFC 9421.", required=False),
+    *(replace(parameter, required=False) for parameter in _SIGNED_BY),
+    _header("Webhook-Timestamp", f"Seconds since 1970 UTC. {_V1A}", required=False, pattern="^(0|[1-9][0-9]{0,14})$"),
+    _header("Webhook-Signature", _SIGNATURES, required=False, maxLength=SIGNATURES_CHARS_MAX),
 )
 _CARD: Final = Parameter("path", "card_id", NAME, "The card.", required=True)
 _CURRENCY: Final = Parameter("path", "currency", CURRENCY, "The account's currency.", required=True)
@@ -188,6 +191,20 @@ OPERATIONS: Final = (
         "the bytes. The digests in the note are those of the parts; the note verifies under the key kid.",
         parameters=(Parameter("path", "seq", SEQ, "The entry's number, from 0.", required=True), *_SIGNED_BY),
         replies=(Reply(200, "The entry.", "Entry"),),
+        codes=(*_READ, EntryNotFound, *_FAILED),
+    ),
+    Operation(
+        tag="reading",
+        name="receipt",
+        method="GET",
+        path="/receipts/{seq}",
+        summary="A receipt: what proves an entry to anybody, with no ledger and no network",
+        about="The entry, the parts that the asker may see, a proof that it stands under a signed checkpoint, and what "
+        "leads from the root keys to the two keys that signed; canonical JSON (RFC 8785): keep the bytes as they are. "
+        "signed-ledger check-receipt checks it. A Scheme's key gets the receipts of that Scheme's own transactions, "
+        "without the state. An entry that no checkpoint covers yet is waited for, two seconds at most.",
+        parameters=(Parameter("path", "seq", SEQ, "The entry's number, from 0.", required=True), *_SIGNED_BY),
+        replies=(Reply(200, "The receipt.", "Receipt"),),
         codes=(*_READ, EntryNotFound, *_FAILED),
     ),
     *PUBLIC_OPERATIONS,

@@ -56,7 +56,7 @@ def _contents(document: Document) -> str:
 def _sections(document: Document) -> Iterator[str]:
     for tag in document["tags"]:
         yield f"<h2>{escape(tag['name'].title())}</h2><p>{escape(tag['description'])}</p>"
-        if security := document["components"]["securitySchemes"].get(tag["name"]):
+        for security in _securities(document, tag["name"]):
             yield f"<p class=note>{escape(security['description'])}</p>"
         for method, path, operation in _operations(document, tag["name"]):
             yield _operation(method, path, operation)
@@ -64,6 +64,13 @@ def _sections(document: Document) -> Iterator[str]:
     yield "<h2 id=shapes>Schemas</h2>"
     for name, shape in document["components"]["schemas"].items():
         yield f'<section><h3 id="{name}">{name}</h3>{_shape(shape)}</section>'
+
+
+def _securities(document: Document, tag: str) -> Iterator[Document]:
+    """How the operations of a tag are signed: each way that one of them names."""
+    ways = [name for _, _, operation in _operations(document, tag) for way in operation["security"] for name in way]
+    for name in dict.fromkeys(ways):
+        yield document["components"]["securitySchemes"][name]
 
 
 def _operation(method: str, path: str, operation: Document) -> str:

@@ -6,11 +6,12 @@ No signature is verified here but the reader's own: each answer names the entrie
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import structlog
 from aiohttp import web
 
-from signed_ledger.api.answers import json_answer
+from signed_ledger.api.answers import json_answer, json_bytes
 from signed_ledger.api.incoming import as_signed, check_length
 from signed_ledger.api.query import (
     read_currency,
@@ -22,22 +23,29 @@ from signed_ledger.api.query import (
     read_seq,
     write_cursor,
 )
-from signed_ledger.api.signatures import Signatures
+from signed_ledger.api.signatures import READING_ROLES, Signatures
 from signed_ledger.api.statements import find_wanted, next_cursor, read_question, view_statement
 from signed_ledger.api.views import view_balance, view_entry, view_record, view_transaction
 from signed_ledger.config import Settings
+from signed_ledger.encoding import decode_body, encode_receipt
 from signed_ledger.errors import (
     CardNotFound,
     EntryNotFound,
     IntegrityViolation,
     Invalid,
     Malformed,
+    Overloaded,
+    RoleNotAllowed,
     TransactionNotFound,
 )
 from signed_ledger.ledger import Ledger
-from signed_ledger.records import card
-from signed_ledger.store import AtSeq, Balances, FoundTransaction, Reader, TransactionsWanted
+from signed_ledger.publishing import Publisher, make_receipt
+from signed_ledger.records import CardTransaction, Parts, RegisteredKey, Settlement, card
+from signed_ledger.store import AtSeq, Balances, FoundTransaction, Reader, StoredEntry, TransactionsWanted
 from signed_ledger.telemetry import Metrics
+
+COVERING_SECONDS: Final = 2.0
+"""How long a receipt waits for a checkpoint that covers its entry."""
 
 log = structlog.get_logger("signed_ledger.api")
 
@@ -46,10 +54,17 @@ class Reading:
     """The readers' requests. Each is checked in the order: size, signature, role, parameters."""
 
     def __init__(
-        self, ledger: Ledger, reader: Reader, signatures: Signatures, settings: Settings, metrics: Metrics
+        self,
+        ledger: Ledger,
+        reader: Reader,
+        publisher: Publisher,
+        signatures: Signatures,
+        settings: Settings,
+        metrics: Metrics,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
+        self._publisher = publisher
         self._signatures = signatures
         self._body_bytes_max = settings.body_bytes_max
         self._page_rows_max = settings.page_rows_max
@@ -114,10 +129,31 @@ class Reading:
         await self._admit(request)
         seq = read_seq(request.match_info["seq"], "seq")
         with self._stored():
-            stored = await self._reader.entry(seq)
-            if stored.note is None and seq > await self._reader.head():
-                raise EntryNotFound(f"The ledger has no entry {seq}.", field="seq")
-            return json_answer(view_entry(stored, self._ledger.keyring))
+            stored = await self._find(seq)
+            return json_answer(view_entry(stored, self._ledger.keyring, await self._reader.erased(stored)))
+
+    async def receipt(self, request: web.Request) -> web.Response:
+        """What proves an entry. A Scheme gets those of its own transactions; the balances are not its business."""
+        check_length(request, self._body_bytes_max)
+        signed = as_signed(request, b"")
+        caller = await self._signatures.verify_caller(signed)
+        read_query(signed.query, ())
+        seq = read_seq(request.match_info["seq"], "seq")
+        with self._stored():
+            stored = await self._find(seq)
+            shown = _shown_to(caller, stored)
+            published = await self._publisher.covering(seq, COVERING_SECONDS)
+            if published is None:
+                raise Overloaded(f"No checkpoint covers entry {seq} yet: ask again in a second.")
+            await self._signatures.catch_up()  # the checkpoint may be under a key that another process rotated to
+            receipt = await make_receipt(self._reader, self._ledger.keyring, stored, published, shown)
+            return json_bytes(encode_receipt(receipt))
+
+    async def _find(self, seq: int) -> StoredEntry:
+        stored = await self._reader.entry(seq)
+        if stored.note is None and seq > await self._reader.head():
+            raise EntryNotFound(f"The ledger has no entry {seq}.", field="seq")
+        return stored
 
     async def _admit(self, request: web.Request, *parameters: str) -> dict[str, str]:
         """Give the query of a request that a reader signed. A body is not read, and so not answered for."""
@@ -144,6 +180,19 @@ class Reading:
             self._metrics.integrity_alarms.inc()
             log.error("integrity_violation", reason=str(error))
             raise IntegrityViolation("What is stored about this can not be read; the operator is alarmed.") from error
+
+
+def _shown_to(caller: RegisteredKey, stored: StoredEntry) -> tuple[str, ...]:
+    """The names of the parts that a caller may see of this entry. Raises `RoleNotAllowed` where it is not his."""
+    if caller.role in READING_ROLES:
+        return Parts._fields
+    body = None if stored.parts.body is None else decode_body(stored.parts.body).body
+    if not isinstance(body, CardTransaction | Settlement) or body.scheme != caller.whose:
+        told = (
+            f"A Scheme's key gets receipts of its own transactions, and entry {stored.seq} is none of {caller.whose}'s."
+        )
+        raise RoleNotAllowed(told, field="signature-input")
+    return ("body", "evidence")
 
 
 def _choose_scheme(found: dict[str, FoundTransaction], asked: str | None) -> str | None:

@@ -18,7 +18,7 @@ from signed_ledger.api.schema import (
     text,
 )
 from signed_ledger.errors import Refusal
-from signed_ledger.records import Entry
+from signed_ledger.records import PART_NAMES, Entry
 from signed_ledger.records.names import KEY_ROLES, KID
 from signed_ledger.records.states import STATUSES
 
@@ -42,6 +42,7 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "response_code": RESPONSE_CODE,
             "flags": {**FLAGGED, "description": "Why a posting deserves a look; usually empty."},
             "seq": {**SEQ, "description": "The entry's number."},
+            "receipt": text("The path of the receipt, which proves the decision to anybody: GET it, signed."),
             "entry": text("The signed note: the Issuer's signature on the decision."),
             "body": text("The body whose digest the note names; its UTF-8 are the bytes."),
         },
@@ -85,6 +86,12 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "closing": ref("ClosingBalance"),
             "next_cursor": _NEXT_CURSOR,
         },
+        {
+            "erased_to": {
+                **SEQ,
+                "description": "What moved up to this entry was erased on request; opening is after it.",
+            }
+        },
     ),
     "Transaction": object_of(
         "A transaction and every entry about it.",
@@ -111,17 +118,34 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "note": text("The signed note, whole: the leaf of the ledger's tree."),
             "signed": text("The part of the note that the signature is over."),
             "kid": matching(KID.pattern, "The entry key that is valid here."),
-            "parts": object_of(
-                "What the note's digests are of, as stored.", {"body": text()}, {"state": text(), "evidence": text()}
-            ),
+            "parts": object_of("What the note's digests are of, as stored.", {}, {name: text() for name in PART_NAMES}),
             "decoded": object_of(
                 "The same, for people.",
-                {"body": {"type": "object"}},
+                {},
                 {
+                    "body": {"type": "object"},
                     "state": {"type": "object"},
                     "evidence": {"type": "object"},
                     "request": text("The Scheme's body, as it came."),
                 },
+            ),
+        },
+        {
+            "erased": object_of(
+                "The parts that were erased on request: the entry that says so.", {}, dict.fromkeys(PART_NAMES, SEQ)
+            )
+        },
+    ),
+    "Receipt": object_of(
+        "A receipt. Texts are such that their UTF-8 are the bytes that were signed or hashed.",
+        {
+            "seq": SEQ,
+            "origin": text("The ledger's name."),
+            "entry": text("The signed note, whole: the leaf of the ledger's tree."),
+            "parts": object_of("Those shown.", {}, {"body": text(), "state": text(), "evidence": text()}),
+            "proof": text("A tlog-proof of C2SP: the place, hashes, and the checkpoint with its cosignatures."),
+            "keys": list_of(
+                {"type": "object"}, "The key entries that introduced the entry and the checkpoint key, by version."
             ),
         },
     ),

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -11,8 +12,11 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from signed_ledger.audit.running import Progress, audit_file
+from signed_ledger.audit.core import Kept
+from signed_ledger.audit.last_seen import LastSeen, read_last_seen, write_last_seen
+from signed_ledger.audit.running import Progress, audit_since
 from signed_ledger.audit.summary import summary_of
+from signed_ledger.encoding import encode_time
 from signed_ledger.errors import Invalid
 from signed_ledger.trust import read_trust
 
@@ -20,17 +24,30 @@ VERIFIED, FAULTY, NOT_ASKED = 0, 1, 2
 
 
 def run_verify(
-    path: Path, trust_path: Path | None, jobs: int | None, as_json: bool, show_all: bool, out: TextIO, err: TextIO
+    path: Path,
+    trust_path: Path | None,
+    jobs: int | None,
+    as_json: bool,
+    show_all: bool,
+    out: TextIO,
+    err: TextIO,
+    *,
+    seen_path: Path | None = None,
+    whole: bool = False,
 ) -> int:
     """Audit a file, write the report to `out` and give the exit status: 0 verified, 1 faults, 2 could not be asked.
 
-    Progress goes to `err` where that is a terminal.
+    `seen_path` has the checkpoint seen last; it is replaced once all is verified, and only then. Progress goes to
+    `err` where that is a terminal.
     """
     try:
         trust = None if trust_path is None else read_trust(trust_path)
-        with _progress_on(err) as progress:
-            report = audit_file(path, trust=trust, jobs=jobs, progress=progress)
-            report = replace(report, trust=None if trust_path is None else str(trust_path))
+        seen = None if seen_path is None else read_last_seen(seen_path)
+        with progress_on(err) as progress:
+            audited = audit_since(path, seen, trust=trust, jobs=jobs, progress=progress, whole=whole)
+        report = replace(audited.report, trust=None if trust_path is None else str(trust_path))
+        if seen_path is not None and report.ok:
+            report = replace(report, last_seen=remember(seen_path, seen, audited.kept))
     except (Invalid, OSError, sqlite3.Error, BrokenProcessPool) as error:
         err.write(f"could not be verified: {error}\n")
         return NOT_ASKED
@@ -41,8 +58,18 @@ def run_verify(
     return VERIFIED if report.ok else FAULTY
 
 
+def remember(path: Path, seen: LastSeen | None, kept: Kept | None) -> str:
+    """Write down the newest checkpoint of a ledger that was verified; say what was done, in a sentence."""
+    if kept is not None and (seen is None or kept.size >= seen.size):
+        write_last_seen(path, kept.note, kept.mark, encode_time(time.time_ns() // 1_000))
+        return f"{path} has the checkpoint of {kept.size:,} entries now."
+    if seen is None:
+        return f"The ledger keeps no checkpoint: {path} was not written."
+    return f"The ledger keeps no checkpoint newer than the one seen: {path} stays as it was, of {seen.size:,} entries."
+
+
 @contextmanager
-def _progress_on(err: TextIO) -> Iterator[Progress]:
+def progress_on(err: TextIO) -> Iterator[Progress]:
     with tqdm(unit=" entries", unit_scale=True, file=err, disable=not err.isatty(), leave=False) as bar:
 
         def show(settled: int, total: int) -> None:

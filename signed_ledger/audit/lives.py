@@ -30,7 +30,11 @@ class Lives:
     def __init__(self, read_again: ReadAgain) -> None:
         self._read_again = read_again
         # The seq it began at and the newest; one number where they are the same, since most ledgers have many of those.
-        self._seqs: defaultdict[str, dict[str, int | tuple[int, int]]] = defaultdict(dict)
+        self._seqs: dict[str, dict[str, int | tuple[int, int]]] = defaultdict(dict)
+
+    def resume(self, seqs: dict[str, dict[str, int | tuple[int, int]]]) -> None:
+        """Go on with what is known of transactions that began before."""
+        self._seqs = seqs
 
     def began_at(self, key: AuthorisationKey) -> int | None:
         seqs = self._seqs[key.scheme].get(key.transaction_id)

@@ -6,7 +6,7 @@ from signed_ledger.audit.opened import Check, Opened
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.checkpoints import open_checkpoint_as
-from signed_ledger.encoding import NoteSignature, decode_signature_lines
+from signed_ledger.encoding import cosigner_name, decode_signature_lines
 from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
 from signed_ledger.merkle import Tree
@@ -22,9 +22,13 @@ class Log:
 
     def __init__(self, tally: Tally) -> None:
         self.tree = Tree()
-        self.newest: tuple[Checkpoint, bytes] | None = None  # the newest checkpoint kept of this history, and its note
         self._tally = tally
         self._is_known = True
+
+    @property
+    def known_tree(self) -> Tree | None:
+        """The tree so far; `None` after a gap."""
+        return self.tree if self._is_known else None
 
     def take(self, opened: Opened, keyring: Keyring | None) -> None:
         """Take an opened position in; `keyring` is as of its entry. Signatures go to `opened.checks`."""
@@ -62,9 +66,7 @@ class Log:
             self._tally.fault(opened.seq, Step.LOG, f"the checkpoint kept is not the ledger's: {error}")
             return
         opened.checks.append(Check(Step.LOG, (key, signed.text, signature)))
-        if not self._is_known or signed.checkpoint == Checkpoint(keyring.origin, opened.seq + 1, self.tree.root()):
-            self.newest = (signed.checkpoint, row[1])
-        else:
+        if self._is_known and signed.checkpoint != Checkpoint(keyring.origin, opened.seq + 1, self.tree.root()):
             reason = "the checkpoint kept has another size or root than the entries: another history was published"
             self._tally.repeated_fault(opened.seq, Step.LOG, _OTHER_HISTORY, reason)
 
@@ -81,11 +83,6 @@ def _cosigner(line: object) -> str | None:
     except (Invalid, UnicodeEncodeError):
         return None
     return cosigner_name(lines[0]) if len(lines) == 1 else None
-
-
-def cosigner_name(line: NoteSignature) -> str:
-    """The name under which a cosignature is kept: <name>+<key id>."""
-    return f"{line.name}+{line.key_id.hex()}"
 
 
 def _refuse_rows(position: Position, tally: Tally) -> None:

@@ -9,21 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from signed_ledger.audit.connecting import SQLITE_ERRORS, connect
 from signed_ledger.audit.steps import Step, Tally, printable
 from signed_ledger.errors import Invalid
 from signed_ledger.tables import LEDGER_TABLES, LOG_TABLES, TABLES, Row, Table
 
-VALUE_BYTES_MAX: Final = 1_048_576
-"""SQLite refuses to hand out a longer value: what a hostile file makes us hold in memory is bounded."""
-BUSY_TIMEOUT_MS: Final = 5_000
-CACHE_KIB: Final = 16_384
 STRUCTURE_FAULTS_MAX: Final = 100
 
 ROWS_KEPT_MAX: Final = 100
 """Of one seq and table, where a genuine ledger has one row at most."""
-SQLITE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What a damaged file makes `sqlite3` raise; the second where the damage gets into the very error message."""
-_CAN_NOT_LOCK: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _OF_THE_MACHINE: Final = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -51,10 +45,14 @@ class Position(NamedTuple):
 class LedgerFile:
     """A ledger's file, open for reading. What is wrong with its structure goes to `tally`."""
 
-    def __init__(self, path: Path, tally: Tally) -> None:
-        """Raises `Invalid` where there is no such file, or nothing in it that could be a ledger."""
+    def __init__(self, path: Path, tally: Tally, start: int = 0) -> None:
+        """`start` is the first seq that is asked about: what is read then does not grow with what is before.
+
+        Raises `Invalid` where there is no such file, or nothing in it that could be a ledger.
+        """
         self._tally = tally
-        self._connection, self.ignores_log = _connect(path)
+        self._start = start
+        self._connection, self.ignores_log = connect(path)
         try:
             self._kinds = _kinds_of_tables(self._connection)
             if not any(table.name in self._kinds for table in TABLES):
@@ -77,14 +75,14 @@ class LedgerFile:
         if not self._readable["entries"]:
             return -1
         try:
-            (row,) = self._query("SELECT max(seq) FROM main.entries WHERE typeof(seq) = 'integer'")
+            (row,) = self.query("SELECT max(seq) FROM main.entries WHERE typeof(seq) = 'integer'")
         except SQLITE_ERRORS:
             return -1
         return -1 if row[0] is None else int(row[0])
 
     def positions(self) -> Iterator[Position]:
         """Give what stands at each seq, ascending. Ends early where `entries` or `parts` can be read no further."""
-        streams = [_Stream(self._connection, table, self._tally, self._readable[table.name]) for table in TABLES]
+        streams = [_Stream(self._connection, table, self._tally, self._select(table)) for table in TABLES]
         needed = streams[: len(LEDGER_TABLES)]
         while all(stream.is_readable for stream in needed):
             ahead = [stream.seq for stream in streams if stream.seq is not None]
@@ -93,27 +91,55 @@ class LedgerFile:
             seq = min(ahead)
             yield Position(seq, tuple([stream.take(seq) for stream in streams]))
 
+    def can_read(self, table: Table) -> bool:
+        return self._readable[table.name]
+
     def note_and_body(self, seq: int) -> tuple[Any, Any]:
         """Read an entry again. What it gives is not believed either."""
         statement = "SELECT e.note, p.body FROM main.entries AS e JOIN main.parts AS p ON p.seq = e.seq WHERE e.seq = ?"
         try:
-            rows = self._query(statement, seq)
+            rows = self.query(statement, seq)
         except SQLITE_ERRORS:
             return None, None
         return (rows[0][0], rows[0][1]) if rows else (None, None)
 
+    def claimed_erasures(self) -> Iterator[Row]:
+        """Seq, note and body of what the derived rows call erasures: before the entries are read, and not believed."""
+        statement = (
+            "SELECT e.seq, e.note, p.body FROM main.keys AS k CROSS JOIN main.entries AS e ON e.seq = k.seq "
+            "JOIN main.parts AS p ON p.seq = e.seq WHERE k.kind = 'erasure'"
+        )
+        if not all(self._readable[name] for name in ("keys", "entries", "parts")):
+            return
+        try:
+            yield from self._connection.execute(statement)
+        except SQLITE_ERRORS:  # told where the tables are read
+            return
+
     def check_structure(self) -> None:
         """Have SQLite compare tables with their indexes and types, and follow every page."""
         try:
-            said = [row[0] for row in self._query(f"PRAGMA main.integrity_check({STRUCTURE_FAULTS_MAX})")]
+            said = [row[0] for row in self.query(f"PRAGMA main.integrity_check({STRUCTURE_FAULTS_MAX})")]
         except SQLITE_ERRORS as error:
             said = [str(error)]
         for line in said:
             if line != "ok":
                 self._tally.fault(None, Step.DECISIONS, f"the database's own structure is damaged: {line}")
 
-    def _query(self, statement: str, *values: object) -> list[Row]:
+    def query(self, statement: str, *values: object) -> list[Row]:
+        """Raises any of `SQLITE_ERRORS`."""
         return self._connection.execute(statement, values).fetchall()
+
+    def _select(self, table: Table) -> str | None:
+        """What reads a table from the start on; `None` for one that is not read, or not by seq."""
+        if not self._readable[table.name]:
+            return None
+        if not self._start:
+            return _select(table, "")
+        if table.name == "tiles":
+            levels = [f"(level = {level} AND number >= {self._start >> 8 * (level + 1)})" for level in range(8)]
+            return _select(table, f"AND ({' OR '.join(levels)}) AND seq >= {self._start}")
+        return _select(table, f"AND seq >= {self._start}") if table.columns[0] == "seq" else None
 
     def _is_readable(self, table: Table) -> bool:
         reason = self._unreadable(table)
@@ -126,12 +152,12 @@ class LedgerFile:
         if kind != "table":
             return f"is a {printable(kind)}, not a table" if kind else "is missing"
         try:
-            return self._unknown_columns(table) or self._rows_without_seq(table)
+            return self._unknown_columns(table) or ("" if self._start else self._rows_without_seq(table))
         except SQLITE_ERRORS as error:
             return f"can not be read: {error}"
 
     def _unknown_columns(self, table: Table) -> str:
-        columns: dict[str, int] = dict(self._query("SELECT name, hidden FROM pragma_table_xinfo(?)", table.name))
+        columns: dict[str, int] = dict(self.query("SELECT name, hidden FROM pragma_table_xinfo(?)", table.name))
         missing = [column for column in table.columns if columns.get(column) != 0]
         unknown = [column for column in columns if column not in table.columns]
         return f"lacks the columns {missing} and has {unknown} that no ledger has" if missing or unknown else ""
@@ -139,7 +165,7 @@ class LedgerFile:
     def _rows_without_seq(self, table: Table) -> str:
         """Count rows that stand nowhere; they are a fault, but the others are read all the same."""
         statement = f"SELECT count(*) FROM main.{table.name} NOT INDEXED WHERE typeof(seq) <> 'integer'"  # noqa: S608
-        count = self._query(statement)[0][0]
+        count = self.query(statement)[0][0]
         if count:
             self._tally.fault(None, _step_of(table), f"{table.name} has {count} rows whose seq is not an integer")
         return ""
@@ -150,14 +176,14 @@ class _Stream:
 
     __slots__ = ("_cursor", "_next", "_table", "_tally", "is_readable", "seq")
 
-    def __init__(self, connection: sqlite3.Connection, table: Table, tally: Tally, is_readable: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, table: Table, tally: Tally, select: str | None) -> None:
         self._table = table
         self._tally = tally
         self._cursor = connection.cursor()
         self._next: Row = ()
         self.seq: int | None = -(2**63)
-        self.is_readable = is_readable
-        self._start()
+        self.is_readable = select is not None
+        self._start(select)
 
     def take(self, seq: int) -> list[Row] | None:
         """Give the rows at `seq`, the first `ROWS_KEPT_MAX` of them; ahead is then the next seq."""
@@ -168,12 +194,12 @@ class _Stream:
             self._advance()
         return rows if self.is_readable else None
 
-    def _start(self) -> None:
-        if not self.is_readable:
+    def _start(self, select: str | None) -> None:
+        if select is None:
             self.seq = None
             return
         try:
-            self._cursor.execute(_select(self._table))
+            self._cursor.execute(select)
         except SQLITE_ERRORS as error:
             self._break_off(error)
         else:
@@ -205,13 +231,14 @@ def _step_of(table: Table) -> Step:
     return Step.LOG if table in LOG_TABLES else Step.DECISIONS
 
 
-def _select(table: Table) -> str:
+def _select(table: Table, more: str) -> str:
     """NOT INDEXED: an index may be made to say something else than the table that the service reads."""
-    columns = ", ".join(_guarded(column) for column in table.columns)
-    return f"SELECT seq, {columns} FROM main.{table.name} NOT INDEXED WHERE typeof(seq) = 'integer' ORDER BY seq"  # noqa: S608
+    columns = ", ".join(guarded(column) for column in table.columns)
+    where = f"typeof(seq) = 'integer' {more}"
+    return f"SELECT seq, {columns} FROM main.{table.name} NOT INDEXED WHERE {where} ORDER BY seq"  # noqa: S608
 
 
-def _guarded(column: str) -> str:
+def guarded(column: str) -> str:
     """A blob that can be what it should be is read; any other is 0, unread."""
     size = _BYTES_MAX.get(column)
     if size is None:
@@ -226,48 +253,3 @@ def _kinds_of_tables(connection: sqlite3.Connection) -> dict[str, str]:
         "SELECT lower(name), type, sql LIKE 'create virtual%' FROM sqlite_schema WHERE type IN ('table', 'view')"
     )
     return {str(name): "virtual" if virtual else str(kind) for name, kind, virtual in connection.execute(statement)}
-
-
-# --- opening -------------------------------------------------------------------------------------------------------
-
-
-def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """Open read-only. Gives whether a write-ahead log beside the file is left unread.
-
-    That is where SQLite can not make its lock file: a folder that is not writable. The file then is read as one that
-    nobody changes.
-    """
-    if not path.is_file():
-        raise Invalid(str(path), "is not there, or not a file")
-    try:
-        return _begin(path, "mode=ro"), False
-    except SQLITE_ERRORS as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _CAN_NOT_LOCK:
-            raise Invalid(str(path), f"can not be read as a database: {error}") from None
-    try:
-        log = path.with_name(f"{path.name}-wal")
-        return _begin(path, "mode=ro&immutable=1"), log.exists() and log.stat().st_size > 0
-    except SQLITE_ERRORS as error:
-        raise Invalid(str(path), f"can not be read as a database: {error}") from None
-
-
-def _begin(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
-    try:
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
-        connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        for pragma in (
-            f"busy_timeout = {BUSY_TIMEOUT_MS}",
-            f"cache_size = -{CACHE_KIB}",
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-            "query_only = ON",
-            "mmap_size = 0",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("BEGIN")
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -1,7 +1,7 @@
 """What an audit says: facts about the ledger, each step's count, every fault, and what can not be known."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from signed_ledger.audit.steps import TITLES, Finding, Step
@@ -37,9 +37,19 @@ class Head(NamedTuple):
     leaf: bytes
 
 
+class Kept(NamedTuple):
+    """The newest checkpoint that the ledger keeps of itself, and by how many witnesses' signatures it is kept."""
+
+    size: int
+    cosignatures: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The outcome of one audit. Times are microseconds since 1970 UTC."""
+    """The outcome of one audit. Times are microseconds since 1970 UTC.
+
+    `seen` is how many entries the checkpoint has that was seen before; entries before `from_seq` were verified then.
+    """
 
     ledger: str
     origin: str | None
@@ -56,6 +66,12 @@ class Report:
     not_known: tuple[str, ...]
     seconds: float
     trust: str | None = None  # the trust file's path
+    from_seq: int = 0
+    seen: int | None = None
+    checkpoint: Kept | None = None
+    last_seen: str | None = None  # what became of the file of that name, in a sentence
+    erasures: int = 0  # how many entries say that parts were erased
+    erased: dict[str, int] = field(default_factory=dict)  # how many parts are gone by them, by name
 
     @property
     def ok(self) -> bool:
@@ -63,7 +79,7 @@ class Report:
 
     @property
     def entries_per_second(self) -> float:
-        return self.entries / self.seconds if self.seconds else 0.0
+        return (self.entries - self.from_seq) / self.seconds if self.seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The machine's form; amounts as in the records, times as in entries."""
@@ -73,13 +89,19 @@ class Report:
             "ok": self.ok,
             "origin": self.origin,
             "entries": self.entries,
+            "from_seq": self.from_seq,
+            "seen": self.seen,
+            "checkpoint": None if self.checkpoint is None else self.checkpoint._asdict(),
             "transactions": self.transactions,
             "batches": self.batches,
+            "erasures": self.erasures,
+            "erased": self.erased,
             "head": None if self.head is None else {"seq": self.head.seq, "leaf": self.head.leaf.hex()},
             "first_time": _time_or_none(self.first_time),
             "last_time": _time_or_none(self.last_time),
             "totals": [_total_json(total) for total in self.totals],
             "keys": [_key_json(key) for key in self.keys],
+            "last_seen": self.last_seen,
             "steps": [
                 {"step": int(step), "title": TITLES[step], "checked": checked, "faults": faults}
                 for step, checked, faults in self.steps

@@ -5,15 +5,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
-from signed_ledger.audit.core import Audit
+from signed_ledger.audit.core import Audit, Kept
+from signed_ledger.audit.erasing import Erasing, claims_of
+from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
+from signed_ledger.audit.lookups import with_derived
 from signed_ledger.audit.opened import Opened
+from signed_ledger.audit.past import Past
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
-from signed_ledger.audit.steps import Step, Tally, printable
+from signed_ledger.audit.report import Kept as ReportedCheckpoint
+from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
 from signed_ledger.errors import Invalid
 from signed_ledger.trust import Trust
@@ -29,6 +36,13 @@ SMALL_LEDGER_ENTRIES: Final = 2_000
 """Below this, other processes would take longer to start than the work takes here."""
 
 
+class Audited(NamedTuple):
+    """The report; and where the ledger keeps a checkpoint, the newest and what was so as of it, for the next run."""
+
+    report: Report
+    kept: Kept | None
+
+
 def audit_file(
     path: Path, *, trust: Trust | None = None, jobs: int | None = None, progress: Progress | None = None
 ) -> Report:
@@ -37,26 +51,77 @@ def audit_file(
     `jobs` is the number of processes to use, by default one for each core. Raises `Invalid` where nothing could be
     asked: no such file, not a database, none of a ledger's tables in it, no trust to be had.
     """
+    return audit_since(path, None, trust=trust, jobs=jobs, progress=progress).report
+
+
+def audit_since(
+    path: Path,
+    seen: LastSeen | None,
+    *,
+    trust: Trust | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    whole: bool = False,
+) -> Audited:
+    """The same, and that the ledger has grown from a checkpoint seen before.
+
+    Entries in it that were verified then are not again, unless `whole`, or where what is there is not what was seen.
+    """
+    if seen is not None and seen.mark is not None and seen.mark.verified == LEDGER and not whole:
+        try:
+            return _audit(path, seen, seen.mark, trust, jobs, progress or _say_nothing)
+        except CanNotResume:
+            pass  # from the first entry on it is found out what is wrong, and where
+    return _audit(path, seen, None, trust, jobs, progress or _say_nothing)
+
+
+def _audit(
+    path: Path, seen: LastSeen | None, mark: Mark | None, trust: Trust | None, jobs: int | None, progress: Progress
+) -> Audited:
     started = time.perf_counter()
     tally = Tally()
-    file = LedgerFile(path, tally)
+    start = seen.size if seen is not None and mark is not None else 0
+    file = LedgerFile(path, tally, start)
     try:
-        audit = Audit(tally, trust, file.note_and_body)
-        _run(audit, file, jobs, progress or _say_nothing)
+        erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
+        if seen is not None and mark is not None:
+            audit = _resumed(file, seen, mark, tally, trust, erasing)
+        else:
+            audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
+        _run(audit, file, jobs, progress, start)
         audit.end()
-        file.check_structure()
-        not_known = _not_known(file, trust, audit.authorities)
+        if not start:
+            file.check_structure()
+        not_known = not_known_of(file, trust, audit, seen, start) + erasing.not_known()
     finally:
         file.close()
-    return _report(path, audit, tally, not_known, time.perf_counter() - started)
+    return Audited(_report(path, audit, tally, not_known, start, seen, time.perf_counter() - started), audit.kept)
+
+
+class CanNotResume(Exception):
+    """What stands in the file up to the checkpoint is not what was verified; the whole is to be verified."""
+
+
+def _resumed(
+    file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None, erasing: Erasing
+) -> Audit:
+    try:
+        past = Past(file, seen.checkpoint, tally)
+        audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file), erasing)
+        audit.resume(past, mark)
+    except Invalid as error:
+        raise CanNotResume from error
+    if tally.findings:
+        raise CanNotResume
+    return audit
 
 
 def _say_nothing(settled: int, total: int) -> None:
     pass
 
 
-def _run(audit: Audit, file: LedgerFile, jobs: int | None, progress: Progress) -> None:
-    total = file.last_seq() + 1
+def _run(audit: Audit, file: LedgerFile, jobs: int | None, progress: Progress, start: int) -> None:
+    total = file.last_seq() + 1 - start
     processes = _processes(jobs, total)
     chunks = _chunks(map(audit.open, file.positions()), CHUNK_ENTRIES)
     settled = 0
@@ -94,37 +159,35 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def _not_known(file: LedgerFile, trust: Trust | None, authorities: set[str]) -> list[str]:
-    """Said at the end, so that nobody takes the report for more than it is."""
-    said = ["No checkpoint seen earlier and no witness was asked: a cut tail or an older copy can not be noticed."]
-    if trust is None:
-        said.insert(0, "No trust file was given: origin and root keys were taken on the word of the ledger's genesis.")
-    if authorities:
-        names = printable(", ".join(sorted(authorities)))
-        said.append(f"For which host names this Issuer answers no entry tells; the requests were signed for: {names}.")
-    if file.ignores_log:
-        said.append("The write-ahead log beside the file could not be read: the newest entries may be missing here.")
-    if others := file.other_tables():
-        said.append(f"What else the file holds was not read: {', '.join(others[:10])}{', ...' * (len(others) > 10)}.")
-    return said
-
-
-def _report(path: Path, audit: Audit, tally: Tally, not_known: list[str], seconds: float) -> Report:
+def _report(
+    path: Path,
+    audit: Audit,
+    tally: Tally,
+    not_known: list[str],
+    start: int,
+    seen: LastSeen | None,
+    seconds: float,
+) -> Report:
     keyring, last = audit.opener.registry.keyring, audit.opener.last
     faults = tally.sorted_findings()
     return Report(
         ledger=str(path),
         origin=None if keyring is None else keyring.origin,
-        entries=tally.checked[Step.ENTRIES],
+        entries=start + tally.checked[Step.ENTRIES],
+        from_seq=start,
+        seen=None if seen is None else seen.size,
+        checkpoint=None if audit.kept is None else ReportedCheckpoint(audit.kept.size, len(audit.kept.cosignatures)),
         transactions=audit.replay.transactions,
         batches=audit.replay.batches.count,
         head=Head(last.seq, last.leaf) if last is not None and last.leaf is not None else None,
         first_time=audit.first_time,
         last_time=audit.last_time,
-        totals=totals_of(audit.replay.balances.book.accounts),
+        totals=() if start else totals_of(audit.replay.balances.book.accounts),
         keys=() if keyring is None else tuple(keyring),
         steps=tuple(StepResult(step, tally.checked[step], sum(f.step is step for f in faults)) for step in Step),
         faults=tuple(faults),
         not_known=tuple(not_known),
         seconds=seconds,
+        erasures=len(audit.erasing.signed),
+        erased=dict(audit.erasing.parts),
     )

@@ -22,6 +22,7 @@ class Step(IntEnum):
     EVENTS = 10
     DECISIONS = 11
     LOG = 12
+    SEEN = 13
 
 
 TITLES: Final = {
@@ -37,6 +38,7 @@ TITLES: Final = {
     Step.EVENTS: "no webhook and no authorisation is there twice",
     Step.DECISIONS: "decisions and balances are what the rules give; derived tables say the same",
     Step.LOG: "tiles and every checkpoint kept are of this very history, signed by the checkpoint key",
+    Step.SEEN: "the ledger has grown from the checkpoint seen last",
 }
 
 

@@ -24,12 +24,31 @@ def _facts(report: Report) -> list[str]:
     facts.append(("trust", report.trust or "the genesis's own word"))
     counts = f"{report.entries:,}, {report.transactions:,} transactions, {report.batches:,} batches"
     facts.append(("entries", counts))
+    if report.seen is not None:
+        facts.append(("seen", f"{report.seen:,} entries before; {_since(report)}"))
+    if report.checkpoint is not None:
+        size, cosignatures = report.checkpoint
+        facts.append(("newest", f"checkpoint of {size:,} entries, {cosignatures} cosignatures kept with it"))
+    if report.erasures:
+        facts.append(("erased", _erased(report)))
     if report.first_time is not None and report.last_time is not None:
         facts.append(("time", f"{encode_time(report.first_time)} to {encode_time(report.last_time)}"))
     if report.head is not None:
         facts.append(("head", f"seq {report.head.seq}, leaf {report.head.leaf.hex()}"))
     facts.append(("took", f"{report.seconds:.1f} s, {report.entries_per_second:,.0f} entries/s"))
     return [f"{name:<8} {value}" for name, value in facts]
+
+
+def _since(report: Report) -> str:
+    if not report.from_seq:
+        return "all were verified anew"
+    return f"verified now: the {report.entries - report.from_seq:,} since"
+
+
+def _erased(report: Report) -> str:
+    counts = ", ".join(f"{count:,} of {name}" for name, count in report.erased.items())
+    erasures = f"{report.erasures:,} erasure{'s' * (report.erasures != 1)}"
+    return f"{sum(report.erased.values()):,} parts ({counts}) by {erasures}"
 
 
 def _totals(report: Report) -> list[str]:
@@ -55,7 +74,7 @@ def _steps(report: Report) -> list[str]:
 
 def _step(result: StepResult) -> tuple[str, ...]:
     step, checked, faults = result
-    nothing = "not asked" if step is Step.TRUST else "nothing to check"
+    nothing = "not asked" if step in (Step.TRUST, Step.SEEN) else "nothing to check"
     outcome = f"{faults:,} FAULT{'S' * (faults != 1)}" if faults else "ok" if checked else nothing
     return str(int(step)), TITLES[step], f"{checked:,}", outcome
 
@@ -74,7 +93,8 @@ def _not_known(report: Report) -> list[str]:
 
 def _verdict(report: Report) -> list[str]:
     if report.ok:
-        return ["VERIFIED: no fault found."]
+        told = [report.last_seen] if report.last_seen else []
+        return [*told, "VERIFIED: no fault found."]
     return [f"NOT VERIFIED: {len(report.faults):,} fault{'s' * (len(report.faults) != 1)}."]
 
 

@@ -31,6 +31,14 @@ def add_commands(commands: Commands) -> None:
         metavar="FILE",
         help="origin and root public keys (default: KEYS/trust.json if it is there)",
     )
+    parser.add_argument(
+        "--last-seen",
+        type=Path,
+        metavar="FILE",
+        help="the checkpoint seen last, bare or as this wrote it: the ledger must have grown from it, and what was "
+        "verified then is not again; FILE is made or replaced once all is verified",
+    )
+    parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
     parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
     add_command(
@@ -49,7 +57,17 @@ def verify(options: argparse.Namespace, settings: Settings) -> int:
         raise Invalid("--jobs", "must be 1 or more")
     beside = trust_file(settings)
     trust = options.trust or (beside if beside.exists() else None)
-    return run_verify(settings.database, trust, options.jobs, options.json, options.all, sys.stdout, sys.stderr)
+    return run_verify(
+        settings.database,
+        trust,
+        options.jobs,
+        options.json,
+        options.all,
+        sys.stdout,
+        sys.stderr,
+        seen_path=options.last_seen,
+        whole=options.whole,
+    )
 
 
 def run_rebuild(options: argparse.Namespace, settings: Settings) -> int:

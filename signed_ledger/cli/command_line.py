@@ -8,15 +8,18 @@ from signed_ledger.cli import (
     auditing,
     card_commands,
     cards,
+    erasing,
     exporting,
     founding,
     keys,
     publishing,
+    receipts,
     reconciling,
     serving,
     settling,
     statements,
     term_commands,
+    witnessing,
 )
 from signed_ledger.cli.arguments import STATUS, Parser
 from signed_ledger.cli.outcome import exit_status
@@ -47,7 +50,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, publishing, auditing, exporting, keys),
+        *(settling, reconciling, publishing, auditing, receipts, exporting, keys, erasing, witnessing),
     ):
         part.add_commands(commands)
     return parser

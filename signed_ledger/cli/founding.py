@@ -2,22 +2,28 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from signed_ledger.cli.arguments import Commands, add_command
+from signed_ledger.cli.hardware import add_pkcs11, asked_token, create_in_token
 from signed_ledger.cli.output import print_facts, print_json
 from signed_ledger.cli.passphrases import ask_new_passphrase, read_passphrase
-from signed_ledger.cli.wiring import clock, trust_file
+from signed_ledger.cli.wiring import clock, passphrases_of, trust_file
 from signed_ledger.config import Settings, variable_of
 from signed_ledger.disk import write_new_file
 from signed_ledger.errors import Invalid
 from signed_ledger.ledger import create_ledger, found
 from signed_ledger.records import Genesis
-from signed_ledger.signing import KeyFolder, Signer, kid_of
+from signed_ledger.signing import IN_HARDWARE, HardwareSigner, KeyFolder, Signer
 from signed_ledger.trust import Trust, encode_trust
 
 ROLES = ("root", "entry", "checkpoint")
+InToken: TypeAlias = Callable[[str], HardwareSigner]
+"""Makes the key of a role in a token, where entry and checkpoint keys shall not be files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ def add_commands(commands: Commands) -> None:
         example="SIGNED_LEDGER_DATABASE=ledger.db signed-ledger init --origin issuer.example/ledger",
         facts=True,
     )
+    add_pkcs11(parser, "make the entry and checkpoint keys in this token; the root key stays a file")
     parser.add_argument("--origin", metavar="O", help=f"the ledger's name for ever (default: {variable_of('origin')})")
     passphrase = parser.add_mutually_exclusive_group()
     passphrase.add_argument("--passphrase", action="store_true", help="ask for a passphrase that encrypts the keys")
@@ -50,7 +57,9 @@ def add_commands(commands: Commands) -> None:
 
 def init(options: argparse.Namespace, settings: Settings) -> int:
     refuse_where_something_is(settings)
-    made = create(settings, options.origin or settings.origin, _passphrase(options, settings))
+    token = asked_token(options)
+    in_token = None if token is None else partial(create_in_token, settings, passphrases_of(options, settings), token)
+    made = create(settings, options.origin or settings.origin, _passphrase(options, settings), in_token)
     _print_json(made) if options.json else _print(made)
     return 0
 
@@ -68,28 +77,33 @@ def _passphrase(options: argparse.Namespace, settings: Settings) -> bytes | None
     return None if file is None else read_passphrase(file)
 
 
-def create(settings: Settings, origin: str, passphrase: bytes | None) -> Founded:
+def create(settings: Settings, origin: str, passphrase: bytes | None, in_token: InToken | None = None) -> Founded:
     """Make keys, trust.json and the ledger, in this order: a ledger is never without its keys.
 
     Raises `Invalid` or `OSError`; then what was made is taken away again, unless the ledger stands.
     """
     made: list[Path] = []
+    in_tokens: list[HardwareSigner] = []
+    folder = KeyFolder(settings.keys, lambda: passphrase)
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        signers = {role: _create_key(settings.keys, role, passphrase, made) for role in ROLES}
+        signers: dict[str, Signer] = {}
+        for role in ROLES:
+            if in_token is None or role == "root":
+                signers[role] = folder.create(role)
+            else:
+                in_tokens.append(in_token(role))
+                signers[role] = in_tokens[-1]
+            made.append(folder.find(role, signers[role].public_key))
         _create_ledger(settings, origin, signers, made)
     except BaseException as error:
         if isinstance(error, Invalid) or not settings.database.exists():
             for path in made:
                 path.unlink()
+            for key in in_tokens:
+                key.destroy()
         raise
     return Founded(origin, settings.database, trust_file(settings), dict(zip(ROLES, made, strict=False)))
-
-
-def _create_key(keys: Path, role: str, passphrase: bytes | None, made: list[Path]) -> Signer:
-    signer = KeyFolder(keys, lambda: passphrase).create(role)
-    made.append(keys / role / f"{kid_of(signer.public_key)}.pem")
-    return signer
 
 
 def _create_ledger(settings: Settings, origin: str, signers: dict[str, Signer], made: list[Path]) -> None:
@@ -121,6 +135,8 @@ def _print(made: Founded) -> None:
     print(f"\nThe root key approves every other key and belongs offline: take {made.key_files['root'].parent} away and")
     print("bring it back only to add, rotate or retire a key. Give the trust file to your auditors, by another road")
     print("than the ledger. Keep a copy of the entry and checkpoint keys: without them the ledger can not go on.")
+    if made.key_files["entry"].suffix == IN_HARDWARE:
+        print("They are in the token: these files say where, and only the token's own tools can copy it.")
 
 
 def _print_json(made: Founded) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from signed_ledger.cli.arguments import Commands, add_command, add_group, add_passphrase_file
+from signed_ledger.cli.hardware import add_pkcs11, asked_token
 from signed_ledger.cli.output import print_facts, print_json, print_table
 from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.cli.registering import Rotated, find_by_prefix, registrar
@@ -14,7 +15,7 @@ from signed_ledger.cli.wiring import opened_store, passphrases_of, registry
 from signed_ledger.config import Settings
 from signed_ledger.records import RegisteredKey
 from signed_ledger.records.names import PARTY_ROLES, SERVICE_ROLES
-from signed_ledger.signing import kid_of, read_public_key
+from signed_ledger.signing import IN_HARDWARE, KeyUri, kid_of, read_public_key
 
 HEADINGS = ("kid", "role", "whose", "valid_from", "valid_before", "current")
 APPROVED = (
@@ -60,11 +61,13 @@ def _add_rotate(keys: Commands) -> None:
         "rotate",
         rotate_key,
         "make a new entry or checkpoint key, in use from the next entry on",
-        more=APPROVED + " The new key file is encrypted where the old one is, with the same passphrase.",
+        more=APPROVED + " The new key file is encrypted where the old one is, with the same passphrase; the new key of "
+        "one in a token is made in that token.",
         example="signed-ledger keys rotate entry",
         facts=True,
     )
     parser.add_argument("role", metavar="ROLE", choices=SERVICE_ROLES, help=" or ".join(SERVICE_ROLES))
+    add_pkcs11(parser, "make the new key in this token")
     add_passphrase_file(parser)
 
 
@@ -131,14 +134,14 @@ async def _add(settings: Settings, passphrases: Passphrases, role: str, name: st
 
 
 def rotate_key(options: argparse.Namespace, settings: Settings) -> int:
-    rotated = asyncio.run(rotate(settings, passphrases_of(options, settings), options.role))
+    rotated = asyncio.run(rotate(settings, passphrases_of(options, settings), options.role, asked_token(options)))
     _print_json_of(rotated) if options.json else print_rotated(rotated)
     return 0
 
 
-async def rotate(settings: Settings, passphrases: Passphrases, role: str) -> Rotated:
+async def rotate(settings: Settings, passphrases: Passphrases, role: str, asked: KeyUri | None = None) -> Rotated:
     async with registrar(settings, passphrases) as changes:
-        return await changes.rotate(role)
+        return await changes.rotate(role, asked)
 
 
 def _print_json_of(rotated: Rotated) -> None:
@@ -159,6 +162,8 @@ def print_rotated(rotated: Rotated) -> None:
     for path in rotated.left:
         print(f"{path} is one more such file: no entry knows it. The next rotation takes it; or take it away.")
     print("\nKeep a copy of the new key's file. The old one's is good for nothing any more: destroy it.")
+    if IN_HARDWARE in (rotated.new_file.suffix, rotated.old_file.suffix):
+        print(f"A file {IN_HARDWARE} only says where a key is: copy, or destroy, the key with the token's own tools.")
     print("What the old key signed stays valid.\n")
     print_facts([("new", rotated.new_file), ("old", rotated.old_file)])
 

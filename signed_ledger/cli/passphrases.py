@@ -34,7 +34,7 @@ class Passphrases:
         self._may_ask = sys.stdin is not None and sys.stdin.isatty()
 
     def opening(self, role: str) -> Callable[[], bytes]:
-        """What a `KeyFolder` asks when it meets an encrypted file of `role`."""
+        """What a `KeyFolder` asks when it meets an encrypted file of `role`, or a token whose PIN is in no file."""
         return partial(self._give, role)
 
     def stop_asking(self) -> None:
@@ -46,7 +46,7 @@ class Passphrases:
         if self._file is not None:
             return read_passphrase(self._file)
         if role not in self._asked:
-            self._asked[role] = _ask(f"Passphrase of the {role} key: ") if self._may_ask else _refuse(role)
+            self._asked[role] = _ask(f"Passphrase or PIN of the {role} key: ") if self._may_ask else _refuse(role)
         return self._asked[role]
 
 
@@ -90,5 +90,5 @@ def _ask(prompt: str) -> bytes:
 def _refuse(role: str) -> NoReturn:
     by_setting = variable_of("key_passphrase_file")
     raise PassphraseRefused(
-        f"the {role} key", f"is encrypted: name a file with its passphrase by --passphrase-file or {by_setting}"
+        f"the {role} key", f"needs its passphrase or PIN: name a file that has it by --passphrase-file or {by_setting}"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from signed_ledger.cli.hardware import create_in_token, token_of_next, usable
 from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.cli.wiring import entry_signers, key_folder, opened_ledger
 from signed_ledger.config import Settings
@@ -14,7 +15,7 @@ from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring, approve, approving_name
 from signed_ledger.ledger import Ledger
 from signed_ledger.records import KeyChange, RegisteredKey
-from signed_ledger.signing import KeyFolder, Signer, kid_of, read_private_key
+from signed_ledger.signing import IN_HARDWARE, KeyFolder, KeyUri, Signer, kid_of
 
 TRIES_MAX: Final = 5
 """How often a change is put again because another one came first."""
@@ -60,15 +61,19 @@ class Registrar:
             lambda version: KeyChange("retire", key.role, key.kid, key.public_key, key.whose, version), list
         )
 
-    async def rotate(self, role: str) -> Rotated:
-        """Replace the `entry` or `checkpoint` key by a new one, or by one that a broken-off rotation left."""
-        folder, origin = self._settings.keys / role, self.keyring.origin
+    async def rotate(self, role: str, asked: KeyUri | None = None) -> Rotated:
+        """Replace the `entry` or `checkpoint` key by a new one, or by one that a broken-off rotation left.
+
+        The new one is made in the token `asked` for, else where the old one is.
+        """
+        folder, origin = key_folder(self._settings, self._passphrases, role), self.keyring.origin
         old = self.keyring.current(role)
-        old_file = folder / f"{old.kid}.pem"
+        old_file = folder.find(role, old.public_key)
         self._old_signer(role)
-        left = unregistered_files(folder, self.keyring)
-        new = self._reuse(role, left[0]) if left else self._create(role)
-        new_file = folder / f"{kid_of(new.public_key)}.pem"
+        token = token_of_next(old_file, asked)
+        left = usable(unregistered_files(self._settings.keys / role, self.keyring), token)
+        new = self._reuse(role, left[0]) if left else self._create(role, token)
+        new_file = folder.find(role, new.public_key)
         _give_to_owner_of(old_file, new_file)
         name = approving_name(origin, role, origin)
         seq = await self._submit(
@@ -82,13 +87,15 @@ class Registrar:
         return folder.signer(role, self.keyring.current(role).public_key)
 
     def _reuse(self, role: str, path: Path) -> Signer:
-        signer = read_private_key(path, self._passphrases.opening(role))
+        signer = key_folder(self._settings, self._passphrases, role).open(path)
         if kid_of(signer.public_key) != path.stem:
             raise Invalid(str(path), "holds another key than its name says; take it away")
         return signer
 
-    def _create(self, role: str) -> Signer:
+    def _create(self, role: str, token: KeyUri | None) -> Signer:
         """The new file is encrypted where the old one is: a server that opened the old can open the new."""
+        if token is not None:
+            return create_in_token(self._settings, self._passphrases, token, role)
         encrypted = role in self._passphrases.needed
         opening = self._passphrases.opening(role)
         return KeyFolder(self._settings.keys, lambda: opening() if encrypted else None).create(role)
@@ -128,7 +135,7 @@ def _root_signers(keyring: Keyring, settings: Settings, passphrases: Passphrases
 
 def unregistered_files(folder: Path, keyring: Keyring) -> list[Path]:
     """Key files that no entry knows, oldest first: a rotation was broken off between the file and its entry."""
-    files = [path for path in folder.glob("*.pem") if keyring.find(path.stem) is None]
+    files = [path for kind in (".pem", IN_HARDWARE) for path in folder.glob(f"*{kind}") if not keyring.find(path.stem)]
     return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 

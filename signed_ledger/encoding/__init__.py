@@ -39,12 +39,14 @@ from signed_ledger.encoding.evidence import decode_evidence, encode_evidence
 from signed_ledger.encoding.notes import (
     Note,
     NoteSignature,
+    cosigner_name,
     decode_note,
     decode_signature_lines,
     encode_note,
     encode_signature,
 )
 from signed_ledger.encoding.proofs import (
+    PROOF_BYTES_MAX,
     AddCheckpoint,
     InclusionProof,
     decode_add_checkpoint,
@@ -54,6 +56,7 @@ from signed_ledger.encoding.proofs import (
     encode_bundle,
     encode_proof,
 )
+from signed_ledger.encoding.receipts import RECEIPT_BYTES_MAX, KeyBody, Receipt, decode_receipt, encode_receipt
 from signed_ledger.encoding.requests import decode_request
 from signed_ledger.encoding.settlements import encode_sum, settlement_csv
 from signed_ledger.encoding.terms import decode_terms, encode_terms
@@ -65,19 +68,24 @@ __all__ = [
     "COSIGNATURE",
     "ED25519",
     "PART_BYTES_MAX",
+    "PROOF_BYTES_MAX",
+    "RECEIPT_BYTES_MAX",
     "SALT_BYTES",
     "VERSION",
     "AddCheckpoint",
     "Cosignature",
     "InclusionProof",
+    "KeyBody",
     "Note",
     "NoteSignature",
+    "Receipt",
     "Salted",
     "SignedCheckpoint",
     "SignedEntry",
     "VerifierKey",
     "approval_digest",
     "cosigned_text",
+    "cosigner_name",
     "decode_add_checkpoint",
     "decode_base64",
     "decode_body",
@@ -88,6 +96,7 @@ __all__ = [
     "decode_evidence",
     "decode_note",
     "decode_proof",
+    "decode_receipt",
     "decode_request",
     "decode_signature_lines",
     "decode_state",
@@ -106,6 +115,7 @@ __all__ = [
     "encode_json",
     "encode_note",
     "encode_proof",
+    "encode_receipt",
     "encode_signature",
     "encode_state",
     "encode_sum",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from signed_ledger.encoding.erasures import decode_erasure, encode_erasure
 from signed_ledger.encoding.fields import Fields, money_members
 from signed_ledger.encoding.settlements import decode_settlement, encode_settlement
 from signed_ledger.encoding.terms import decode_terms, encode_terms
@@ -19,6 +20,7 @@ from signed_ledger.records import (
     CardChange,
     CardState,
     CardTransaction,
+    Erasure,
     Genesis,
     JournalLine,
     KeyChange,
@@ -41,7 +43,7 @@ class Salted(NamedTuple):
 
 def encode_body(body: Body, salt: bytes) -> bytes:
     """Write a body's canonical JSON. `salt` is 16 random bytes, so that a digest tells nothing of a guessable body."""
-    return encode_json({"kind": body.KIND, "salt": encode_base64(salt), **members_of(body)})
+    return encode_json({**encode_unsalted(body), "salt": encode_base64(salt)})
 
 
 def members_of(body: Body) -> dict[str, Any]:
@@ -52,20 +54,30 @@ def members_of(body: Body) -> dict[str, Any]:
 def decode_body(data: bytes) -> Salted:
     """Read a body; raise `Invalid` for anything that `encode_body` would not have written."""
     fields = Fields(decode_json(data, "body"))
+    salt = fields.base64("salt", SALT_BYTES)
+    return Salted(decode_unsalted(fields), salt)
+
+
+def encode_unsalted(body: Body) -> dict[str, Any]:
+    """A body's JSON members without the salt: where it is not to match a digest, as in a receipt."""
+    return {"kind": body.KIND, **members_of(body)}
+
+
+def decode_unsalted(fields: Fields) -> Body:
+    """Read a body from the members that `encode_unsalted` wrote; raise `Invalid` for any others."""
     kind = fields.text("kind")
     known, name = (_TRANSACTION_DECODERS, fields.text("type")) if kind == "transaction" else (_DECODERS, kind)
     decode = known.get(name)
     if decode is None:
         raise Invalid("kind", f"{name!r} is not one that this version knows")
-    salt = fields.base64("salt", SALT_BYTES)
     body = decode(fields)
     fields.done()
-    return Salted(body, salt)
+    return body
 
 
 def approval_digest(body: Genesis | KeyChange) -> bytes:
     """SHA-256 of the body's canonical JSON without `approvals` and `salt`: what approving keys sign."""
-    members = {"kind": body.KIND, **members_of(body)}
+    members = encode_unsalted(body)
     del members["approvals"]
     return hashlib.sha256(encode_json(members)).digest()
 
@@ -219,6 +231,7 @@ _ENCODERS: Final[dict[type[Body], Callable[[Any], dict[str, Any]]]] = {
     CardTransaction: encode_card_transaction,
     Settlement: encode_settlement,
     JournalLine: _encode_journal,
+    Erasure: encode_erasure,
 }
 _DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "genesis": _decode_genesis,
@@ -227,6 +240,7 @@ _DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "card": _decode_card,
     "terms": decode_terms,
     "journal": _decode_journal,
+    "erasure": decode_erasure,
 }
 _TRANSACTION_DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "load": _decode_load,

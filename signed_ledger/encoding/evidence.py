@@ -7,6 +7,7 @@ from signed_ledger.encoding.fields import Fields
 from signed_ledger.encoding.text import decode_json, decode_time, encode_base64, encode_json, encode_time
 from signed_ledger.errors import Invalid
 from signed_ledger.records import Evidence, HttpRequest
+from signed_ledger.records.names import RFC9421, STANDARD_WEBHOOKS
 
 
 def encode_evidence(evidence: Evidence, salt: bytes) -> bytes:
@@ -19,7 +20,7 @@ def encode_evidence(evidence: Evidence, salt: bytes) -> bytes:
         "query": request.query,
         "fields": dict(request.fields),
         "body": encode_base64(request.body),
-        "signature_base": evidence.signature_base,
+        **_signed_members(evidence),
         "signature": encode_base64(evidence.signature),
         "kid": evidence.kid,
         "public_key": encode_base64(evidence.public_key),
@@ -36,6 +37,9 @@ def decode_evidence(data: bytes) -> Evidence:
     """
     fields = Fields(decode_json(data, "evidence"))
     fields.base64("salt", SALT_BYTES)
+    profile = fields.text("profile")
+    if profile not in (RFC9421, STANDARD_WEBHOOKS):
+        raise Invalid("profile", f"{profile!r} is not one that this version knows")
     request = HttpRequest(
         method=fields.text("method"),
         authority=fields.text("authority"),
@@ -45,15 +49,26 @@ def decode_evidence(data: bytes) -> Evidence:
         body=fields.base64("body"),
     )
     evidence = Evidence(
-        profile=fields.text("profile"),
+        profile=profile,
         request=request,
-        signature_base=fields.text("signature_base"),
+        signature_base=_signed(profile, fields),
         signature=fields.base64("signature", 64),
         kid=fields.text("kid"),
         public_key=fields.base64("public_key", 32),
         received=decode_time(fields.text("received"), "received"),
     )
     fields.done()
-    if evidence.profile != "rfc9421":
-        raise Invalid("profile", f"{evidence.profile!r} is not one that this version knows")
     return evidence
+
+
+def _signed_members(evidence: Evidence) -> dict[str, Any]:
+    if evidence.profile == RFC9421:
+        return {"signature_base": evidence.signature_base}
+    webhook_id, _, timestamp = evidence.signature_base.rpartition(".")
+    return {"webhook_id": webhook_id, "webhook_timestamp": int(timestamp)}
+
+
+def _signed(profile: str, fields: Fields) -> str:
+    if profile == RFC9421:
+        return fields.text("signature_base")
+    return f"{fields.text('webhook_id')}.{fields.integer('webhook_timestamp')}"

@@ -59,6 +59,11 @@ def decode_signature_lines(data: bytes, field: str = "signatures") -> tuple[Note
     return decode_note(b"any\n\n" + data, field).signatures
 
 
+def cosigner_name(line: NoteSignature) -> str:
+    """The name under which a witness's signature line is kept: <name>+<key id>."""
+    return f"{line.name}+{line.key_id.hex()}"
+
+
 def _decode_signature(line: str, field: str) -> NoteSignature:
     match = _SIGNATURE_LINE.fullmatch(line)
     if match is None:

@@ -1,10 +1,13 @@
-"""Publishing the ledger as a log: checkpoints, guarded by a lock of their own, kept, and then told."""
+"""Publishing the ledger as a log: checkpoints, guarded by a lock of their own, kept, and then told; and receipts."""
 
+from signed_ledger.publishing.cosigning import keep_cosigning
 from signed_ledger.publishing.exporting import Exported, export_tiles
 from signed_ledger.publishing.kept import Published, read_newest, verified_checkpoint
 from signed_ledger.publishing.lock import CheckpointLock
 from signed_ledger.publishing.publisher import OtherHistory, Publisher
+from signed_ledger.publishing.receipts import make_receipt
 from signed_ledger.publishing.tiles import Progress, root_at
+from signed_ledger.publishing.witnesses import Witnesses
 
 __all__ = [
     "CheckpointLock",
@@ -13,7 +16,10 @@ __all__ = [
     "Progress",
     "Published",
     "Publisher",
+    "Witnesses",
     "export_tiles",
+    "keep_cosigning",
+    "make_receipt",
     "read_newest",
     "root_at",
     "verified_checkpoint",

@@ -23,6 +23,17 @@ async def tree_at(reader: Reader, size: int) -> Tree:
     return Tree(size, edges)
 
 
+async def read_tiles(reader: Reader, tiles: list[Tile]) -> dict[Tile, bytes]:
+    """What the store has for these tiles; raises `Invalid` where one is not there whole."""
+    found = {}
+    for tile in tiles:
+        hashes = await reader.tile(tile)
+        if hashes is None or len(hashes) != 32 * tile.width:
+            raise Invalid("tiles", f"the tile {tile.number} of level {tile.level} is not there whole")
+        found[tile] = hashes
+    return found
+
+
 async def root_at(reader: Reader, size: int) -> bytes:
     """The root hash of the ledger's first `size` entries, as its tiles have it."""
     return (await tree_at(reader, size)).root()

@@ -16,7 +16,16 @@ class PartDigest(NamedTuple):
 class Entry:
     """An entry's signed text, as values. `time` is microseconds since 1970 UTC."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("genesis", "key", "account", "transaction", "journal", "card", "terms")
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "genesis",
+        "key",
+        "account",
+        "transaction",
+        "journal",
+        "card",
+        "terms",
+        "erasure",
+    )
 
     origin: str
     kind: str
@@ -52,7 +61,9 @@ class HttpRequest:
 class Evidence:
     """A Scheme's signed request, kept so that its signature can be verified again from this alone.
 
-    `request.fields` holds the covered header fields and the signature's own, nothing else. `received` is microseconds.
+    `request.fields` holds the covered header fields and the signature's own, nothing else. `signature_base` is the text
+    that was signed; of Standard Webhooks v1a the id and the timestamp, `id.timestamp`, as the body is not told twice.
+    `received` is microseconds.
     """
 
     profile: str

@@ -19,6 +19,10 @@ CARD_OPS: Final = ("bind", "block", "unblock")
 TIME_MAX: Final = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z, in microseconds since 1970 UTC."""
 
+RFC9421: Final = "rfc9421"
+STANDARD_WEBHOOKS: Final = "standard-webhooks-v1a"
+"""The profiles by which a Scheme may sign, as evidence names them."""
+
 KEY_OPS: Final = ("add", "retire")
 SERVICE_ROLES: Final = ("entry", "checkpoint")
 PARTY_ROLES: Final = ("scheme", "operator", "auditor")

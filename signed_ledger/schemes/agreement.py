@@ -9,7 +9,8 @@ from signed_ledger.encoding import decode_request
 from signed_ledger.errors import Invalid
 from signed_ledger.records import CardTransaction, Evidence, RegisteredKey, Request
 from signed_ledger.records.messages import MERCHANT
-from signed_ledger.schemes.rfc9421 import reverify, webhook_id
+from signed_ledger.schemes.common import webhook_id
+from signed_ledger.schemes.profiles import reverify
 
 
 def verify_recorded(body: CardTransaction, evidence: Evidence, key: RegisteredKey) -> Request:

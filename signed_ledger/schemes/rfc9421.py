@@ -15,30 +15,24 @@ Left to the caller: whether this webhook id came before, and what the key's role
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from signed_ledger.errors import (
     AuthorityUnknown,
     Invalid,
     KeyRevoked,
     KeyUnknown,
-    Malformed,
     SignatureExpired,
     SignatureInvalid,
 )
 from signed_ledger.records import Evidence, FindKey, HttpRequest, RegisteredKey
-from signed_ledger.records.names import WEBHOOK_ID
-from signed_ledger.schemes.signature_input import WEBHOOK, Coverage, OurSignature, as_refusal, check_size, find_ours
+from signed_ledger.records.names import RFC9421
+from signed_ledger.schemes.common import VerifySignature, as_refusal, check_age
+from signed_ledger.schemes.signature_input import WEBHOOK, Coverage, OurSignature, check_size, find_ours
 from signed_ledger.schemes.structured import parse_byte_sequences, read_bytes
 from signed_ledger.signing import verify as verify_ed25519
-
-PROFILE: Final = "rfc9421"
-FRESH_SECONDS: Final = 300
-
-VerifySignature: TypeAlias = Callable[[bytes, bytes, bytes], bool]
-"""Ed25519 as `signing.verify` has it: public key, message, signature."""
 
 _HASHES: Final = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 
@@ -70,7 +64,7 @@ def verify(
         detail = "The Ed25519 signature does not verify over this request's signature base (RFC 9421 section 2.5)."
         raise SignatureInvalid(detail, field="signature")
     kept = _keep(request, signature.components)
-    return Evidence(PROFILE, kept, base, signature.signature, key.kid, key.public_key, received)
+    return Evidence(RFC9421, kept, base, signature.signature, key.kid, key.public_key, received)
 
 
 def reverify(evidence: Evidence, key: RegisteredKey, *, verify_signature: VerifySignature = verify_ed25519) -> None:
@@ -90,14 +84,6 @@ def reverify(evidence: Evidence, key: RegisteredKey, *, verify_signature: Verify
     )
     if rebuilt != evidence:
         raise SignatureInvalid("The evidence is not what the request in it gives.")
-
-
-def webhook_id(request: HttpRequest) -> str:
-    """Give the Webhook-Id of an evidence's request. Raises `Malformed` unless it is 1 to 128 of A-Za-z0-9_-."""
-    value = request.fields.get("webhook-id", "")
-    if not WEBHOOK_ID.fullmatch(value):
-        raise Malformed("Webhook-Id must be 1 to 128 characters of A-Za-z0-9_-, given once.", field="webhook-id")
-    return value
 
 
 def signature_base(components: Sequence[str], values: Sequence[str], params: str) -> str:
@@ -121,13 +107,7 @@ def _choose(ours: list[OurSignature], find_key: FindKey) -> tuple[OurSignature, 
 
 
 def _check_fresh(signature: OurSignature, received: int) -> None:
-    age = received - signature.created * 1_000_000
-    if abs(age) > FRESH_SECONDS * 1_000_000:
-        raise SignatureExpired(
-            f"The signature's created is {abs(age) // 1_000_000} s {'before' if age > 0 else 'after'} this ledger's "
-            f"clock, more than the {FRESH_SECONDS} s allowed: sign again, at the right time.",
-            field="signature-input",
-        )
+    check_age(signature.created, received, "signature's created", field="signature-input")
     if signature.expires is None:
         return
     if signature.expires < signature.created or signature.expires * 1_000_000 < received:

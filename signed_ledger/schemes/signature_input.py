@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from signed_ledger.errors import Invalid, SignatureInvalid, SignatureMissing, TooLarge
 from signed_ledger.records import HttpRequest
+from signed_ledger.schemes.common import as_refusal
 from signed_ledger.schemes.structured import (
     InnerList,
     parse_byte_sequences,
@@ -52,6 +53,11 @@ class OurSignature(NamedTuple):
     signature: bytes
 
 
+def has_our_tag(request: HttpRequest) -> bool:
+    """Whether Signature-Input looks as if it had a member with our tag; `find_ours` reads it."""
+    return _OUR_TAG.search(request.fields.get("signature-input", "")) is not None
+
+
 def find_ours(request: HttpRequest, coverage: Coverage) -> list[OurSignature]:
     """Read every signature with our tag, in the order of Signature-Input; at least one.
 
@@ -72,11 +78,6 @@ def find_ours(request: HttpRequest, coverage: Coverage) -> list[OurSignature]:
         return [_read_ours(member, signatures[label], coverage) for label, member in ours.items()]
     except Invalid as wrong:
         raise as_refusal(wrong) from wrong
-
-
-def as_refusal(wrong: Invalid) -> SignatureInvalid:
-    """What the caller is told of a malformed field."""
-    return SignatureInvalid(f"{wrong.field.title()} {wrong.detail}.", field=wrong.field)
 
 
 def check_size(size: int) -> None:
