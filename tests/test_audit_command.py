@@ -100,6 +100,8 @@ SHAPE: dict[str, Any] = {
     "checkpoint": {"size": int, "cosignatures": int},
     "transactions": int,
     "batches": int,
+    "erasures": int,
+    "erased": dict,
     "head": {"seq": int, "leaf": str},
     "first_time": str,
     "last_time": str,

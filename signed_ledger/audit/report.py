@@ -1,7 +1,7 @@
 """What an audit says: facts about the ledger, each step's count, every fault, and what can not be known."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from signed_ledger.audit.steps import TITLES, Finding, Step
@@ -70,6 +70,8 @@ class Report:
     seen: int | None = None
     checkpoint: Kept | None = None
     last_seen: str | None = None  # what became of the file of that name, in a sentence
+    erasures: int = 0  # how many entries say that parts were erased
+    erased: dict[str, int] = field(default_factory=dict)  # how many parts are gone by them, by name
 
     @property
     def ok(self) -> bool:
@@ -92,6 +94,8 @@ class Report:
             "checkpoint": None if self.checkpoint is None else self.checkpoint._asdict(),
             "transactions": self.transactions,
             "batches": self.batches,
+            "erasures": self.erasures,
+            "erased": self.erased,
             "head": None if self.head is None else {"seq": self.head.seq, "leaf": self.head.leaf.hex()},
             "first_time": _time_or_none(self.first_time),
             "last_time": _time_or_none(self.last_time),

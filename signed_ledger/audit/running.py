@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from signed_ledger.audit.core import Audit, Kept
+from signed_ledger.audit.erasing import Erasing, claims_of
 from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
 from signed_ledger.audit.lookups import with_derived
 from signed_ledger.audit.opened import Opened
@@ -82,15 +83,16 @@ def _audit(
     start = seen.size if seen is not None and mark is not None else 0
     file = LedgerFile(path, tally, start)
     try:
+        erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
         if seen is not None and mark is not None:
-            audit = _resumed(file, seen, mark, tally, trust)
+            audit = _resumed(file, seen, mark, tally, trust, erasing)
         else:
-            audit = Audit(tally, trust, file.note_and_body, seen)
+            audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
         _run(audit, file, jobs, progress, start)
         audit.end()
         if not start:
             file.check_structure()
-        not_known = not_known_of(file, trust, audit, seen, start)
+        not_known = not_known_of(file, trust, audit, seen, start) + erasing.not_known()
     finally:
         file.close()
     return Audited(_report(path, audit, tally, not_known, start, seen, time.perf_counter() - started), audit.kept)
@@ -100,10 +102,12 @@ class CanNotResume(Exception):
     """What stands in the file up to the checkpoint is not what was verified; the whole is to be verified."""
 
 
-def _resumed(file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None) -> Audit:
+def _resumed(
+    file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None, erasing: Erasing
+) -> Audit:
     try:
         past = Past(file, seen.checkpoint, tally)
-        audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file))
+        audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file), erasing)
         audit.resume(past, mark)
     except Invalid as error:
         raise CanNotResume from error
@@ -184,4 +188,6 @@ def _report(
         faults=tuple(faults),
         not_known=tuple(not_known),
         seconds=seconds,
+        erasures=len(audit.erasing.signed),
+        erased=dict(audit.erasing.parts),
     )

@@ -29,6 +29,8 @@ def _facts(report: Report) -> list[str]:
     if report.checkpoint is not None:
         size, cosignatures = report.checkpoint
         facts.append(("newest", f"checkpoint of {size:,} entries, {cosignatures} cosignatures kept with it"))
+    if report.erasures:
+        facts.append(("erased", _erased(report)))
     if report.first_time is not None and report.last_time is not None:
         facts.append(("time", f"{encode_time(report.first_time)} to {encode_time(report.last_time)}"))
     if report.head is not None:
@@ -41,6 +43,12 @@ def _since(report: Report) -> str:
     if not report.from_seq:
         return "all were verified anew"
     return f"verified now: the {report.entries - report.from_seq:,} since"
+
+
+def _erased(report: Report) -> str:
+    counts = ", ".join(f"{count:,} of {name}" for name, count in report.erased.items())
+    erasures = f"{report.erasures:,} erasure{'s' * (report.erasures != 1)}"
+    return f"{sum(report.erased.values()):,} parts ({counts}) by {erasures}"
 
 
 def _totals(report: Report) -> list[str]:

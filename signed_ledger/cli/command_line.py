@@ -8,6 +8,7 @@ from signed_ledger.cli import (
     auditing,
     card_commands,
     cards,
+    erasing,
     exporting,
     founding,
     keys,
@@ -49,7 +50,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, publishing, auditing, receipts, exporting, keys, witnessing),
+        *(settling, reconciling, publishing, auditing, receipts, exporting, keys, erasing, witnessing),
     ):
         part.add_commands(commands)
     return parser

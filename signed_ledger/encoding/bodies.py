@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from signed_ledger.encoding.erasures import decode_erasure, encode_erasure
 from signed_ledger.encoding.fields import Fields, money_members
 from signed_ledger.encoding.settlements import decode_settlement, encode_settlement
 from signed_ledger.encoding.terms import decode_terms, encode_terms
@@ -19,6 +20,7 @@ from signed_ledger.records import (
     CardChange,
     CardState,
     CardTransaction,
+    Erasure,
     Genesis,
     JournalLine,
     KeyChange,
@@ -229,6 +231,7 @@ _ENCODERS: Final[dict[type[Body], Callable[[Any], dict[str, Any]]]] = {
     CardTransaction: encode_card_transaction,
     Settlement: encode_settlement,
     JournalLine: _encode_journal,
+    Erasure: encode_erasure,
 }
 _DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "genesis": _decode_genesis,
@@ -237,6 +240,7 @@ _DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "card": _decode_card,
     "terms": decode_terms,
     "journal": _decode_journal,
+    "erasure": decode_erasure,
 }
 _TRANSACTION_DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "load": _decode_load,

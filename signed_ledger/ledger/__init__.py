@@ -1,5 +1,6 @@
 """The one writer: queue, group, seal, append, answer."""
 
+from signed_ledger.ledger.erasing import plan_erasure
 from signed_ledger.ledger.following import read_keyring
 from signed_ledger.ledger.founding import create_ledger, found
 from signed_ledger.ledger.submissions import Answer, Keep, Settling, Submission, Webhook
@@ -15,5 +16,6 @@ __all__ = [
     "Webhook",
     "create_ledger",
     "found",
+    "plan_erasure",
     "read_keyring",
 ]

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from signed_ledger.errors import IntegrityViolation, Invalid, KeyRevoked, Refusal, StateConflict, WebhookIdReused
+from signed_ledger.ledger.erasing import planned
 from signed_ledger.ledger.following import Head
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.learning import Learned, settlement_of
 from signed_ledger.ledger.submissions import Answer, Keep, Look, Settling, Submission, Webhook
 from signed_ledger.ledger.verified import verified_transaction
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import MESSAGES, AccountId, Body, Evidence, JournalLine, KeyChange, Opening, card
-from signed_ledger.rules import Asked, Command, Slot, accounts_for, apply, cards_for, decide
+from signed_ledger.records import MESSAGES, AccountId, Body, Erasure, Evidence, JournalLine, KeyChange, Opening, card
+from signed_ledger.rules import Asked, Command, Erase, Slot, accounts_for, apply, cards_for, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
-from signed_ledger.store import Found, Row, Wanted
+from signed_ledger.store import Found, FoundErasing, Row, Wanted
 from signed_ledger.tables import derived_rows, ledger_rows, tile_rows
 
 log = structlog.get_logger("signed_ledger.ledger")
@@ -39,6 +40,8 @@ class Group:
     ) -> None:
         self.head = head
         self.rows: list[tuple[str, Row]] = []
+        self.erasures: list[Erasure] = []
+        self.erasing: FoundErasing | None = None  # what is of the card that is to be erased
         self._learned = Learned(known)
         self.book = self._learned.book
         self.tree = known.tree.copy()
@@ -79,6 +82,8 @@ class Group:
             return None
         if isinstance(submission, KeyChange):
             return self._change_key(submission)
+        if isinstance(submission, Erase):
+            return self._erase(submission)
         if isinstance(submission, Webhook):
             self._check_key(submission)
             if submission.id in self._learned.webhooks:
@@ -106,7 +111,7 @@ class Group:
 
     def _command(self, submission: Submission) -> Command | None:
         """The command that a submission is, once the store was asked for what it names outright."""
-        if isinstance(submission, Look | Keep | KeyChange):
+        if isinstance(submission, Look | Keep | KeyChange | Erase):
             return None
         if isinstance(submission, Settling):
             return submission.command
@@ -186,6 +191,15 @@ class Group:
             if name not in self._learned.kept:
                 self._learned.kept.add(name)
                 self.rows.append((table, row))
+
+    def _erase(self, command: Erase) -> Answer:
+        assert self.erasing is not None
+        try:
+            self.erasures = planned(self.erasing, self._keyring, command).erasures
+        except IntegrityViolation as violation:
+            self._learned.alarm(self.head.seq, violation)
+            raise
+        return self._record([*self.erasures], None)._replace(erasures=tuple(self.erasures))
 
     # --- from here on it must succeed ------------------------------------------------------------------------------
 

@@ -21,12 +21,14 @@ from signed_ledger.ledger.submissions import Answer, Keep, Look, Pending, Settli
 from signed_ledger.ledger.verified import verified_entry
 from signed_ledger.merkle import Tree
 from signed_ledger.records import RegisteredKey, Terms, Transaction
+from signed_ledger.rules import Erase
 from signed_ledger.signing import Signer
-from signed_ledger.store import Store
+from signed_ledger.store import Store, append_and_erase, read_erasing
 from signed_ledger.telemetry import Metrics
 
 log = structlog.get_logger("signed_ledger.ledger")
 
+ALONE: Final = (Settling, Erase)
 LOOK_SECONDS: Final = 0.1
 """The least time between two looks at what other processes wrote: a flood of unknown keys must cost nothing."""
 
@@ -209,10 +211,13 @@ class Ledger:
                     return
 
     def _take(self) -> list[Pending]:
-        """The next group. A settlement is one by itself: which accounts it needs depends on all before it."""
+        """The next group. A settlement is one by itself: which accounts it needs depends on all before it.
+
+        So is an erasure: what it removes is all that the store has of a card.
+        """
         taken = [self._queue.popleft()]
         while self._queue and len(taken) < self._limits.group_commands_max:
-            if isinstance(taken[0].submission, Settling) or isinstance(self._queue[0].submission, Settling):
+            if isinstance(taken[0].submission, ALONE) or isinstance(self._queue[0].submission, ALONE):
                 break
             taken.append(self._queue.popleft())
         return taken
@@ -233,8 +238,10 @@ class Ledger:
         group.learn(begun.found)
         if unknown := group.unknown(submissions):
             group.learn(await self._store.read(unknown))
+        if isinstance(erase := submissions[0], Erase):
+            group.erasing = await read_erasing(self._store, erase.card_id)
         outcomes = [(pending, self._settle(group, pending)) for pending in pendings]
-        await self._commit(group)
+        await self._commit(group, submissions[0])
         self._resolve(outcomes)
 
     def _settle(self, group: Group, pending: Pending) -> Answer | Refusal | Deferred | None:
@@ -243,13 +250,17 @@ class Ledger:
         except (Refusal, Deferred) as outcome:
             return outcome
 
-    async def _commit(self, group: Group) -> None:
+    async def _commit(self, group: Group, first: Submission) -> None:
         self._metrics.integrity_alarms.inc(group.violations)
         if not group.rows:
             await self._store.rollback()
             return
         started = time.perf_counter()
-        await self._store.append(group.rows)
+        if isinstance(first, Erase):
+            await append_and_erase(self._store, group.rows, first.card_id, group.erasures)
+            self._known.forget()
+        else:
+            await self._store.append(group.rows)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._head = group.head
         self._known.remember(group.book, group.tree)

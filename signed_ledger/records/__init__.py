@@ -18,6 +18,7 @@ from signed_ledger.records.bodies import (
 )
 from signed_ledger.records.checkpoints import Checkpoint
 from signed_ledger.records.entries import Entry, Evidence, FindKey, HttpRequest, PartDigest, Parts, RegisteredKey
+from signed_ledger.records.erasures import PART_NAMES, Erased, Erasure
 from signed_ledger.records.messages import MESSAGES, RESPONSE_CODES, Message
 from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, card_of, external, scheme
 from signed_ledger.records.requests import Iso8583, Request
@@ -45,6 +46,7 @@ __all__ = [
     "EXPIRED",
     "ISSUER",
     "MESSAGES",
+    "PART_NAMES",
     "PENDING",
     "RESPONSE_CODES",
     "REVERSED",
@@ -60,6 +62,8 @@ __all__ = [
     "Effect",
     "Entry",
     "EntryRef",
+    "Erased",
+    "Erasure",
     "Evidence",
     "FeeRate",
     "FindKey",

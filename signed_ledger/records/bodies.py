@@ -5,6 +5,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
+from signed_ledger.records.erasures import Erasure
 from signed_ledger.records.messages import FLAGS, MESSAGES, MONEY
 from signed_ledger.records.names import (
     CARD_OPS,
@@ -266,4 +267,4 @@ class JournalLine:
 
 
 Transaction: TypeAlias = Load | CardTransaction | Settlement
-Body: TypeAlias = Genesis | KeyChange | Opening | CardChange | Terms | Transaction | JournalLine
+Body: TypeAlias = Genesis | KeyChange | Opening | CardChange | Terms | Transaction | JournalLine | Erasure

@@ -16,7 +16,16 @@ class PartDigest(NamedTuple):
 class Entry:
     """An entry's signed text, as values. `time` is microseconds since 1970 UTC."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("genesis", "key", "account", "transaction", "journal", "card", "terms")
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "genesis",
+        "key",
+        "account",
+        "transaction",
+        "journal",
+        "card",
+        "terms",
+        "erasure",
+    )
 
     origin: str
     kind: str
