@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from signed_ledger.encoding import (
     VERSION,
@@ -18,19 +18,6 @@ from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.records import Genesis, KeyChange, RegisteredKey
 from signed_ledger.records.names import SERVICE_ROLES
 from signed_ledger.signing import Signer, check_public_key, kid_of, note_key_id, verify
-
-T = TypeVar("T", bound=Genesis | KeyChange)
-
-
-class RootKeys(Protocol):
-    """`threshold` of `root_keys` speak for `origin`: a trust file has it, and so has a keyring at its head."""
-
-    @property
-    def origin(self) -> str: ...
-    @property
-    def root_keys(self) -> tuple[bytes, ...]: ...
-    @property
-    def threshold(self) -> int: ...
 
 
 class ApprovingKey(NamedTuple):
@@ -157,21 +144,6 @@ def approval_text(body: Genesis | KeyChange, origin: str) -> str:
     """What the approving keys sign: docs/FORMAT.md, Approvals."""
     version = body.version if isinstance(body, KeyChange) else 0
     return f"{origin}/key\n{VERSION} approval\n{version}\n{encode_base64(approval_digest(body))}\n"
-
-
-def check_root_approvals(body: Genesis | KeyChange, trust: RootKeys) -> None:
-    """Raise `KeyChangeRefused` unless the root approved `body`, and nobody else did: as a receipt has it."""
-    expected = [ApprovingKey(f"{trust.origin}/root", key) for key in trust.root_keys]
-    given = len(_approvers(body, trust.origin, expected))
-    if given < trust.threshold:
-        raise KeyChangeRefused(f"{given} of {trust.threshold} root keys approved it", field="approvals")
-
-
-def with_root_approvals(body: T, trust: RootKeys) -> T:
-    """The body with as many of the root's approvals as the threshold needs and no others: so it stays small."""
-    note = decode_note(body.approvals.encode(), "approvals")
-    lines = [line for line in note.signatures if line.name == f"{trust.origin}/root"]
-    return replace(body, approvals=encode_note(Note(note.text, tuple(lines[: trust.threshold]))).decode())
 
 
 def approve(body: Genesis | KeyChange, origin: str, signers: Iterable[tuple[str, Signer]]) -> str:

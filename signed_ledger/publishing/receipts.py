@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 from signed_ledger.encoding import InclusionProof, KeyBody, Receipt, decode_body, decode_entry, encode_proof
 from signed_ledger.errors import Invalid
-from signed_ledger.keyring import Keyring, with_root_approvals
+from signed_ledger.keyring import Keyring
 from signed_ledger.publishing.kept import Published
 from signed_ledger.publishing.proofs import inclusion
-from signed_ledger.receipts import check_receipt
+from signed_ledger.receipts import check_receipt, with_root_approvals
 from signed_ledger.records import Genesis, KeyChange, Parts
 from signed_ledger.sealing import open_part
 from signed_ledger.signing import kid_of
@@ -27,19 +27,20 @@ async def make_receipt(
         raise Invalid("entry", f"{seq} is not there")
     proof = InclusionProof(seq, await inclusion(reader, seq, size), published.cosigned)
     parts = Parts(*(data if name in shown else None for name, data in stored.parts._asdict().items()))
-    keys = await _key_bodies(reader, keyring, seq, size)
+    trust = Trust(keyring.origin, keyring.root_keys, keyring.threshold)
+    keys = tuple([with_root_approvals(body, trust) for body in await _key_bodies(reader, keyring, seq, size)])
     receipt = Receipt(seq, keyring.origin, stored.note, parts, encode_proof(proof), keys)
-    checked = check_receipt(receipt, Trust(keyring.origin, keyring.root_keys, keyring.threshold))
+    checked = check_receipt(receipt, trust)
     if checked.fault is not None:
         raise Invalid("receipt", f"of entry {seq} does not verify: step {checked.fault.step}: {checked.fault.sentence}")
     return receipt
 
 
-async def _key_bodies(reader: Reader, keyring: Keyring, seq: int, size: int) -> tuple[KeyBody, ...]:
+async def _key_bodies(reader: Reader, keyring: Keyring, seq: int, size: int) -> list[KeyBody]:
     """The bodies that introduced the entry key valid at `seq` and the checkpoint key valid at `size`, by version."""
     found = [keyring.find(kid_of(key)) for key in (keyring.entry_key_at(seq), keyring.checkpoint_key_at(size))]
     introduced = {max(key.valid_from - 1, 0) for key in found if key is not None}
-    return tuple([with_root_approvals(await _key_body(reader, at), keyring) for at in sorted(introduced)])
+    return [await _key_body(reader, at) for at in sorted(introduced)]
 
 
 async def _key_body(reader: Reader, seq: int) -> KeyBody:

@@ -30,9 +30,9 @@ from signed_ledger.encoding import (
     encode_time,
 )
 from signed_ledger.errors import Invalid, Refusal
-from signed_ledger.keyring import check_root_approvals
 from signed_ledger.merkle import leaf_hash, verify_inclusion
 from signed_ledger.policy import NONE, Policy, shown
+from signed_ledger.receipts.approvals import check_root_approvals
 from signed_ledger.records import Body, CardTransaction, Entry, Evidence, Genesis, KeyChange, RegisteredKey, State
 from signed_ledger.records.names import SERVICE_ROLES, TIME_MAX
 from signed_ledger.schemes import reverify, signs_host, verify_recorded
