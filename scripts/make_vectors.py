@@ -180,7 +180,7 @@ class Chain:
         change = KeyChange(op, role, kid_of(public_key), public_key, whose, self.keyring.version + 1)
         names = tuple(approvers)
         change = replace(change, approvals=approve(change, ORIGIN, [(line_name(name), KEYS[name]) for name in names]))
-        self.keyring.check(change)
+        self.keyring.check(change, len(self.entries))
         self._tell_approvals(change, names)
         self._record(about, [change], None)
         self.keyring.apply(change, len(self.entries) - 1)
@@ -247,7 +247,9 @@ def line_name(key: str) -> str:
 def plain(value: Any) -> Any:
     """A record as JSON values: amounts in minor units, digests and keys in base64, times in microseconds since 1970."""
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        told = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        absent = ("next_kid", "history", "revoked_at") if isinstance(value, KeyChange | RegisteredKey) else ()
+        return {name: member for name, member in told.items() if member is not None or name not in absent}
     if isinstance(value, tuple):
         named = getattr(value, "_asdict", None)
         return {name: plain(member) for name, member in named().items()} if named else [plain(each) for each in value]

@@ -764,14 +764,14 @@ def _refused_changes(entries: list[dict[str, Any]], keys: dict[str, SoftwareSign
         keyring.apply(change, seq)
     for why, change in key_cases(genesis, changes, keys):
         refused = change
-        field = _field(lambda refused=refused: keyring.check(refused), why)  # type: ignore[misc]
+        field = _field(lambda refused=refused: keyring.check(refused, len(entries)), why)  # type: ignore[misc]
         yield {
             "why": why,
             "field": field,
             "op": change.op,
             "role": change.role,
             "kid": change.kid,
-            "public_key": encode_base64(change.public_key),
+            "public_key": encode_base64(change.key),
             "whose": change.whose,
             "version": change.version,
             "approvals": change.approvals,

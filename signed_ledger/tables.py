@@ -14,8 +14,8 @@ from signed_ledger.records import (
     Effect,
     Erasure,
     Genesis,
-    KeyChange,
     Parts,
+    RegistryChange,
     Settlement,
     State,
     Terms,
@@ -92,7 +92,7 @@ def derived_rows(seq: int, body: Body, effect: Effect) -> list[tuple[str, Row]]:
         rows.append(("card_states", card_row(seq, effect.card)))
     if isinstance(body, Transaction):
         rows += _transaction_rows(seq, body)
-    if isinstance(body, Genesis | KeyChange | Terms | Erasure):
+    if isinstance(body, Genesis | RegistryChange | Terms | Erasure):
         rows.append(("keys", (seq, body.KIND)))
     return rows
 

@@ -225,7 +225,7 @@ def test_the_trust_file_of_another_ledger_is_told(log: Log, other: Log, receipt:
 def test_keys_that_too_few_roots_approved_are_refused(log: Log, receipt: Receipt) -> None:
     second = SoftwareSigner(os.urandom(32))
     trust = Trust(ORIGIN, (log.world.root.public_key, second.public_key), 2)
-    assert refused(receipt, trust) == (2, "approvals: 1 of 2 root keys approved it")
+    assert refused(receipt, trust) == (2, "1 of 2 root keys approved it")
 
 
 def test_an_approval_that_is_no_root_s_or_stands_twice_is_refused(log: Log, receipt: Receipt) -> None:

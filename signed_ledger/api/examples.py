@@ -10,11 +10,10 @@ from signed_ledger.api.statements import view_statement
 from signed_ledger.api.views import view_balance, view_entry, view_record, view_registry, view_transaction
 from signed_ledger.checkpoints import sign_checkpoint
 from signed_ledger.encoding import InclusionProof, Receipt, decode_request, encode_proof, encode_receipt
-from signed_ledger.keyring import Keyring
+from signed_ledger.keyring import Keyring, with_root_approvals
 from signed_ledger.ledger import Answer, found
 from signed_ledger.merkle import Tile, inclusion_proof, root_of
 from signed_ledger.money import Money
-from signed_ledger.receipts import with_root_approvals
 from signed_ledger.records import (
     MESSAGES,
     AccountId,
@@ -40,7 +39,6 @@ from signed_ledger.store import (
     StatementWanted,
     StoredEntry,
 )
-from signed_ledger.trust import Trust
 
 _ORIGIN: Final = "issuer.example/ledger"
 _TIME: Final = 1_795_428_000_000_000  # 2026-11-23T10:00:00Z
@@ -151,7 +149,7 @@ def _receipt(sealed: Sealed, genesis: Genesis, checkpoint: Signer) -> Receipt:
     tiles = {Tile(0, 0, size): bytes(32) * seq + sealed.ref.leaf}
     note = sign_checkpoint(Checkpoint(_ORIGIN, size, root_of(size, tiles)), checkpoint)
     proof = InclusionProof(seq, tuple(inclusion_proof(seq, size, tiles)), note)
-    key = with_root_approvals(genesis, Trust(_ORIGIN, genesis.root_keys, genesis.threshold))
+    key = with_root_approvals(genesis, _ORIGIN, Keyring(genesis).roots_approving(0))
     return Receipt(seq, _ORIGIN, sealed.note, Parts(sealed.parts.body), encode_proof(proof), (key,))
 
 

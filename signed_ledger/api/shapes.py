@@ -159,6 +159,10 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "pem": text("The same as SubjectPublicKeyInfo PEM."),
             "valid_from": SEQ,
             "valid_to": {"type": ["integer", "null"], "description": "null: still valid."},
+            "revoked_at": {
+                "type": ["integer", "null"],
+                "description": "The size from which on what it signed is not trusted; null: not revoked.",
+            },
         },
         {"vkey": text("Of a checkpoint key: its C2SP verifier key, as witnesses and other tools take it.")},
     ),

@@ -106,6 +106,7 @@ def view_key(key: RegisteredKey) -> dict[str, Any]:
         "pem": encode_public_pem(key.public_key).decode(),
         "valid_from": key.valid_from,
         "valid_to": key.valid_to,
+        "revoked_at": key.revoked_at,
         **({"vkey": vkey_of(key.whose, key.public_key)} if key.role == "checkpoint" else {}),
     }
 

@@ -115,6 +115,7 @@ class Audit:
         self.replay.end()
         self.erasing.end(self.replay.balances.book.accounts)
         self.seen.end(0 if self.opener.last is None else self.opener.last.seq + 1)
+        self.opener.registry.end()
         if self.opener.last is None:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
 

@@ -15,7 +15,17 @@ from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.encoding import SignedEntry, decode_body, decode_entry, decode_evidence, decode_state
 from signed_ledger.errors import Invalid
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import PART_NAMES, ZERO_DIGEST, Body, Entry, Genesis, KeyChange, PartDigest
+from signed_ledger.records import (
+    PART_NAMES,
+    ZERO_DIGEST,
+    Attestation,
+    Body,
+    Entry,
+    Genesis,
+    KeyChange,
+    PartDigest,
+    RootChange,
+)
 from signed_ledger.sealing import check_key_id, open_part
 from signed_ledger.signing import kid_of
 from signed_ledger.tables import Row
@@ -31,7 +41,7 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "state": decode_state,
     "evidence": decode_evidence,
 }
-_KEY_KINDS: Final = (Genesis.KIND, KeyChange.KIND)
+_KEY_KINDS: Final = (Genesis.KIND, KeyChange.KIND, RootChange.KIND, Attestation.KIND)
 
 
 class Opener:

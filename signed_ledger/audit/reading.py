@@ -6,6 +6,7 @@ place, columns of another type, rows without a seq, an endless blob, a torn page
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -115,6 +116,11 @@ class LedgerFile:
             yield from self._connection.execute(statement)
         except SQLITE_ERRORS:  # told where the tables are read
             return
+
+    def rows(self, statement: str, *values: object) -> Iterator[Row]:
+        """Read again, row by row; ends early where the file can be read no further, which was told before."""
+        with suppress(*SQLITE_ERRORS):
+            yield from self._connection.execute(statement, values)
 
     def check_structure(self) -> None:
         """Have SQLite compare tables with their indexes and types, and follow every page."""

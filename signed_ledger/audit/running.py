@@ -19,6 +19,7 @@ from signed_ledger.audit.past import Past
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
+from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
@@ -90,12 +91,16 @@ def _audit(
             audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
         _run(audit, file, jobs, progress, start)
         audit.end()
+        size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
+        revoked = check_revocations(audit.opener.registry, file, size, tally)
         if not start:
             file.check_structure()
         not_known = not_known_of(file, trust, audit, seen, start) + erasing.not_known()
     finally:
         file.close()
-    return Audited(_report(path, audit, tally, not_known, start, seen, time.perf_counter() - started), audit.kept)
+    return Audited(
+        _report(path, audit, tally, revoked, not_known, start, seen, time.perf_counter() - started), audit.kept
+    )
 
 
 class CanNotResume(Exception):
@@ -163,6 +168,7 @@ def _report(
     path: Path,
     audit: Audit,
     tally: Tally,
+    revoked: tuple[Revoked, ...],
     not_known: list[str],
     start: int,
     seen: LastSeen | None,
@@ -186,6 +192,8 @@ def _report(
         keys=() if keyring is None else tuple(keyring),
         steps=tuple(StepResult(step, tally.checked[step], sum(f.step is step for f in faults)) for step in Step),
         faults=tuple(faults),
+        revoked=revoked,
+        trusted_since=audit.opener.registry.trusted_since,
         not_known=tuple(not_known),
         seconds=seconds,
         erasures=len(audit.erasing.signed),

@@ -14,14 +14,15 @@ KID_CHARACTERS: Final = 16
 
 def summary_of(report: Report, *, show_all: bool = False) -> str:
     """Give the text; the first faults only, unless `show_all`."""
-    blocks = [_facts(report), _totals(report), _keys(report), _steps(report), _faults(report, show_all)]
+    blocks = [_facts(report), _totals(report), _keys(report), _revoked(report), _steps(report)]
+    blocks.append(_faults(report, show_all))
     blocks += [_not_known(report), _verdict(report)]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def _facts(report: Report) -> list[str]:
     facts = [("ledger", report.ledger), ("origin", report.origin or "not known")]
-    facts.append(("trust", report.trust or "the genesis's own word"))
+    facts.append(("trust", _trust(report)))
     counts = f"{report.entries:,}, {report.transactions:,} transactions, {report.batches:,} batches"
     facts.append(("entries", counts))
     if report.seen is not None:
@@ -62,6 +63,21 @@ def _keys(report: Report) -> list[str]:
         (key.role, key.whose, key.kid[:KID_CHARACTERS], str(key.valid_from), _end(key.valid_to)) for key in report.keys
     ]
     return _table(("role", "whose", "kid", "valid from", "to"), rows, "<<<>>") if rows else []
+
+
+def _trust(report: Report) -> str:
+    if report.trust is None:
+        return "the genesis's own word"
+    return report.trust + (f", the root keys as of entry {report.trusted_since}" if report.trusted_since else "")
+
+
+def _revoked(report: Report) -> list[str]:
+    rows = [
+        (one.role, one.kid[:KID_CHARACTERS], *map(str, (one.at_size, one.before, one.signed_again, one.not_trusted)))
+        for one in report.revoked
+    ]
+    headings = ("revoked", "kid", "from size", "before, trusted", "signed again", "not trusted")
+    return _table(headings, rows, "<<>>>>") if rows else []
 
 
 def _end(valid_to: int | None) -> str:

@@ -11,7 +11,7 @@ from signed_ledger.cli import (
     erasing,
     exporting,
     founding,
-    keys,
+    key_commands,
     publishing,
     receipts,
     reconciling,
@@ -50,7 +50,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, publishing, auditing, receipts, exporting, keys, erasing, witnessing),
+        *(settling, reconciling, publishing, auditing, receipts, exporting, key_commands, erasing, witnessing),
     ):
         part.add_commands(commands)
     return parser

@@ -157,8 +157,11 @@ def _check_trust(settings: Settings, keyring: Keyring) -> None:
     trust = read_trust(path)
     if trust.origin != keyring.origin:
         raise Invalid(str(path), f"is of the ledger {trust.origin}, but {settings.database} is {keyring.origin}")
-    if (set(trust.root_keys), trust.threshold) != (set(keyring.root_keys), keyring.threshold):
+    same = [root_set.is_same(trust.root_keys, trust.threshold) for root_set in keyring.root_sets]
+    if not any(same):
         raise Invalid(str(path), f"names other root keys than {settings.database}: one of the two is not this ledger's")
+    if not same[-1]:
+        log.warning("trust_file_is_old", file=str(path), newest_seq=keyring.root_sets[-1].seq)
 
 
 def _with_port(settings: Settings, workers: int) -> Settings:

@@ -8,9 +8,7 @@ from signed_ledger.records.bodies import (
     Body,
     CardChange,
     CardTransaction,
-    Genesis,
     JournalLine,
-    KeyChange,
     Load,
     Opening,
     Transaction,
@@ -19,6 +17,7 @@ from signed_ledger.records.bodies import (
 from signed_ledger.records.checkpoints import Checkpoint
 from signed_ledger.records.entries import Entry, Evidence, FindKey, HttpRequest, PartDigest, Parts, RegisteredKey
 from signed_ledger.records.erasures import PART_NAMES, Erased, Erasure
+from signed_ledger.records.keys import Attestation, Genesis, History, KeyChange, RegistryChange, RootChange
 from signed_ledger.records.messages import MESSAGES, RESPONSE_CODES, Message
 from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, card_of, external, scheme
 from signed_ledger.records.requests import Iso8583, Request
@@ -52,6 +51,7 @@ __all__ = [
     "REVERSED",
     "ZERO_DIGEST",
     "AccountId",
+    "Attestation",
     "AuthorisationKey",
     "AuthorisationState",
     "Body",
@@ -68,6 +68,7 @@ __all__ = [
     "FeeRate",
     "FindKey",
     "Genesis",
+    "History",
     "HttpRequest",
     "Iso8583",
     "JournalLine",
@@ -79,7 +80,9 @@ __all__ = [
     "Parts",
     "PostingKey",
     "RegisteredKey",
+    "RegistryChange",
     "Request",
+    "RootChange",
     "Scope",
     "SettledSum",
     "Settlement",
