@@ -13,9 +13,10 @@ from signed_ledger.api import reading as api_reading
 from signed_ledger.encoding import decode_proof, decode_receipt
 from signed_ledger.merkle import Tile, inclusion_tiles
 from signed_ledger.receipts import check_receipt
+from signed_ledger.rules import Erase
 from tests.api_support import Caller, Site, Told, open_ledger, serving
 from tests.support import trust_of
-from tests.world import authorisation, presentment
+from tests.world import StandardParty, authorisation, opened, presentment
 
 ALL = ("body", "evidence", "state")
 
@@ -184,3 +185,31 @@ async def test_a_ledger_that_was_edited_gives_no_receipt(tmp_path: Path, edit: s
         told = await shop.get(shop.desk, seq)
         assert told.facts[:2] == (500, "integrity_violation")
         assert shop.site.counted("signed_ledger_integrity_alarms_total") == 1
+
+
+async def test_an_erased_entry_is_proven_without_what_it_said(shop: Shop) -> None:
+    site, seq = shop.site, shop.told["acme"]["seq"]
+    await site.post(shop.acme, "/reversal", {"transaction_id": "tx-1"})
+    await site.ledger.submit(Erase("card-1", "case 1", "asked"))
+    await site.publisher.publish()
+    assert "body" not in await shop.shown(shop.desk, seq)
+    told = await shop.get(shop.acme, seq)
+    assert told.facts == (403, "role_not_allowed", "signature-input")
+    assert "Nothing of entry" in told.json["detail"]
+
+
+async def test_what_a_scheme_signed_by_standard_webhooks_is_proven_too(tmp_path: Path) -> None:
+    async with serving(tmp_path) as site:
+        async with opened(site.world) as ledger:
+            acme = await site.world.register(ledger, "scheme", "acme", StandardParty)
+            await site.world.load(ledger, "card-1", 100_00)
+            asked = site.world.webhook(acme, "authorisation", authorisation("tx-1", "card-1", "4.00"))
+            seq = (await ledger.submit(asked)).seq
+        await site.ledger.look()
+        await site.publisher.publish()
+        desk = await site.caller("operator", "desk")
+        receipt = decode_receipt((await site.get(desk, f"/receipts/{seq}")).raw)
+        checked = check_receipt(receipt, trust_of(site.world))
+        assert checked.ok, checked.fault
+        assert any("asks for what the body says" in sentence for _, sentence in checked.proven)
+        assert any("To which host and path" in sentence for sentence in checked.not_proven)

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +13,16 @@ import aiohttp
 import pytest
 
 from scripts.send_webhook import sign_request
-from signed_ledger.checkpoints import vkey_of
-from signed_ledger.encoding import COSIGNATURE, decode_receipt, encode_receipt
+from signed_ledger.checkpoints import cosign, vkey_of
+from signed_ledger.encoding import (
+    COSIGNATURE,
+    cosigner_name,
+    decode_checkpoint,
+    decode_proof,
+    decode_receipt,
+    encode_receipt,
+    encode_signature,
+)
 from signed_ledger.trust import decode_trust, encode_trust
 from tests.callers import authorisation, send
 from tests.processes import PROJECT, Installation, installed
@@ -166,6 +176,30 @@ def test_what_can_not_be_made_is_told_in_a_sentence(shop: Shop) -> None:
 
 def test_before_a_checkpoint_there_is_no_receipt(tmp_path: Path) -> None:
     assert "none that was published covers entry 0 yet" in installed(tmp_path).refused(2, "receipt", 0)
+
+
+def test_a_checkpoint_that_the_quorum_cosigned_goes_before_a_newer_one(tmp_path: Path) -> None:
+    installation = installed(tmp_path)
+    witness, *_ = WITNESSES
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"witness w {vkey_of(witness, WITNESSES[witness].public_key, COSIGNATURE)}\nquorum w\n")
+    first = decode_checkpoint(installation.json("checkpoint")["note"].encode())
+    line = cosign(first, witness, WITNESSES[witness], 1_795_428_000)
+    with closing(sqlite3.connect(installation.database)) as connection, connection:
+        row = (first.checkpoint.size - 1, cosigner_name(line), encode_signature(line))
+        connection.execute("INSERT INTO cosignatures (seq, key, line) VALUES (?, ?, ?)", row)
+    installation.printed("load-money", "card-1", "1.00", "EUR")
+    newer = decode_checkpoint(installation.json("checkpoint")["note"].encode()).checkpoint.size
+    assert size_of(installation.printed("receipt", 1)) == newer
+    assert size_of(installation.printed("receipt", 1, WITNESS_POLICY=policy)) == first.checkpoint.size
+    last = installation.printed("receipt", newer - 1, WITNESS_POLICY=policy)
+    assert size_of(last) == newer
+    installation.assert_audits()
+
+
+def size_of(receipt: str) -> int:
+    """Of how many entries the checkpoint in it is."""
+    return decode_checkpoint(decode_proof(decode_receipt(receipt.rstrip().encode()).proof).checkpoint).checkpoint.size
 
 
 def test_a_ledger_that_was_edited_gives_none(shop: Shop, tmp_path: Path) -> None:

@@ -186,7 +186,10 @@ def _shown_to(caller: RegisteredKey, stored: StoredEntry) -> tuple[str, ...]:
     """The names of the parts that a caller may see of this entry. Raises `RoleNotAllowed` where it is not his."""
     if caller.role in READING_ROLES:
         return Parts._fields
-    body = None if stored.parts.body is None else decode_body(stored.parts.body).body
+    if stored.parts.body is None:
+        told = f"Nothing of entry {stored.seq} says any more whose it is: its receipt is for operators and auditors."
+        raise RoleNotAllowed(told, field="signature-input")
+    body = decode_body(stored.parts.body).body
     if not isinstance(body, CardTransaction | Settlement) or body.scheme != caller.whose:
         told = (
             f"A Scheme's key gets receipts of its own transactions, and entry {stored.seq} is none of {caller.whose}'s."

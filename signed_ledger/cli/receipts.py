@@ -8,13 +8,17 @@ from typing import Final
 
 from signed_ledger.cli.arguments import Commands, add_command
 from signed_ledger.cli.reading import opened_reader, read_registry, verifying
+from signed_ledger.cli.wiring import witness_policy
 from signed_ledger.config import Settings
 from signed_ledger.disk import whole_file
 from signed_ledger.encoding import encode_receipt
 from signed_ledger.errors import EntryNotFound, Invalid
-from signed_ledger.publishing import make_receipt, verified_checkpoint
+from signed_ledger.keyring import Keyring
+from signed_ledger.policy import Policy
+from signed_ledger.publishing import Published, make_receipt, verified_checkpoint
 from signed_ledger.receipts import run_check_receipt
 from signed_ledger.records import Parts
+from signed_ledger.store import Reader
 
 ALL: Final = "all"
 NONE: Final = "none"
@@ -26,9 +30,9 @@ def add_commands(commands: Commands) -> None:
         "receipt",
         receipt,
         "write what proves one entry to anybody, with no ledger and no network",
-        more="Works on the file alone, under the newest checkpoint kept that covers the entry, and needs no private "
-        "key. What it writes has been checked. A receipt shows what its parts say: a state tells a balance, and an "
-        "evidence what the Scheme sent; --parts says which may be seen.",
+        more="Works on the file alone, under the newest checkpoint kept that covers the entry (and that the quorum of "
+        "the witness policy has cosigned, where there is one), and needs no private key. What it writes has been "
+        "checked. A receipt shows what its parts say: a state tells a balance, an evidence what the Scheme sent.",
         example="signed-ledger receipt 41 --parts body,evidence --out receipt-41.json",
     )
     parser.add_argument("seq", type=int, metavar="SEQ", help="the entry's number")
@@ -82,19 +86,30 @@ def _read_parts(text: str) -> tuple[str, ...]:
 
 
 async def _receipt(settings: Settings, seq: int, shown: tuple[str, ...]) -> bytes:
+    policy = witness_policy(settings)
     async with opened_reader(settings) as reader:
         head = await reader.head()
         if not 0 <= seq <= head:
             raise EntryNotFound(f"the ledger has no entry {seq}; its newest is {head}")
-        kept = await reader.checkpoint(seq + 1, head + 1)
-        if kept is None:
-            raise Invalid("checkpoint", f"none that was published covers entry {seq} yet: {_HOW_TO_PUBLISH}")
         stored = await reader.entry(seq)
         keyring = await read_registry(settings)
         with verifying(f"at seq {seq}, or what proves it,"):
-            return encode_receipt(
-                await make_receipt(reader, keyring, stored, verified_checkpoint(kept, keyring), shown)
-            )
+            published = await _covering(reader, keyring, policy, seq, head)
+            if published is not None:
+                return encode_receipt(await make_receipt(reader, keyring, stored, published, shown))
+    raise Invalid("checkpoint", f"none that was published covers entry {seq} yet: {_HOW_TO_PUBLISH}")
+
+
+async def _covering(reader: Reader, keyring: Keyring, policy: Policy | None, seq: int, head: int) -> Published | None:
+    """The newest checkpoint kept that covers `seq` and that the policy's quorum cosigned; else the newest that does."""
+    newest, size = None, head + 1
+    while (kept := await reader.checkpoint(seq + 1, size)) is not None:
+        published = verified_checkpoint(kept, keyring)
+        newest = newest or published
+        if policy is None or policy.is_met(policy.cosigned(published.signed)):
+            return published
+        size = kept.size - 1
+    return newest
 
 
 _HOW_TO_PUBLISH: Final = "a running server publishes one by itself, and signed-ledger checkpoint does"

@@ -45,7 +45,7 @@ from signed_ledger.records import (
     State,
 )
 from signed_ledger.records.names import SERVICE_ROLES, TIME_MAX
-from signed_ledger.schemes import reverify, verify_recorded
+from signed_ledger.schemes import reverify, signs_host, verify_recorded
 from signed_ledger.sealing import open_entry, open_part
 from signed_ledger.signing import check_public_key, kid_of
 from signed_ledger.trust import Trust
@@ -276,4 +276,8 @@ def _not_proven(check: _Check) -> list[str]:
         said.append(f"What the parts that are not shown say: {', '.join(hidden)}.")
     if check.evidence is not None:
         said.append(f"That the key {check.evidence.kid[:16]} was registered as that Scheme's: GET /keys has the proof.")
+        if not signs_host(check.evidence):
+            said.append(
+                "To which host and path the request went: the Scheme's signature is over its id, time and body."
+            )
     return said
