@@ -1,4 +1,4 @@
-"""`verify --last-seen`: the ledger has grown from what was seen; what was verified is not again, but proven to be it."""
+"""`verify --last-seen`: the ledger has grown from what was seen; what was verified once is only proven to be it."""
 
 import base64
 import io

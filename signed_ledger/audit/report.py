@@ -66,6 +66,7 @@ class Report:
     not_known: tuple[str, ...]
     seconds: float
     trust: str | None = None  # the trust file's path
+    is_log: bool = False  # of the published log alone: of its entries, not of what they say
     from_seq: int = 0
     seen: int | None = None
     checkpoint: Kept | None = None

@@ -22,7 +22,9 @@ def summary_of(report: Report, *, show_all: bool = False) -> str:
 def _facts(report: Report) -> list[str]:
     facts = [("ledger", report.ledger), ("origin", report.origin or "not known")]
     facts.append(("trust", report.trust or "the genesis's own word"))
-    counts = f"{report.entries:,}, {report.transactions:,} transactions, {report.batches:,} batches"
+    counts = f"{report.entries:,}"
+    if not report.is_log:
+        counts += f", {report.transactions:,} transactions, {report.batches:,} batches"
     facts.append(("entries", counts))
     if report.seen is not None:
         facts.append(("seen", f"{report.seen:,} entries before; {_since(report)}"))

@@ -11,6 +11,7 @@ from signed_ledger.cli import (
     exporting,
     founding,
     keys,
+    log_auditing,
     publishing,
     receipts,
     reconciling,
@@ -49,7 +50,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, publishing, auditing, receipts, exporting, keys, witnessing),
+        *(settling, reconciling, publishing, auditing, log_auditing, receipts, exporting, keys, witnessing),
     ):
         part.add_commands(commands)
     return parser
