@@ -108,9 +108,12 @@ class LogAudit:
         last = seen.size - 1
         seqs = sorted({*(seq for seq in mark.keys if seq in self._bodies), last})
         tiles = FetchedTiles()
-        await tiles.fetch(self._published, {**paths_to(seqs, seen.size)}, self._size)
+        await tiles.fetch(self._published, paths_to(seqs, seen.size), self._size)
         tree = SeenTree(tiles, seen.checkpoint)
-        opened = {seq: await self._open_seen(tree, seq) for seq in seqs}
+        opened: dict[int, Opened] = {}
+        for number in sorted({seq // TILE_WIDTH for seq in seqs}):
+            notes = await self._published.bundle(number, self._size)
+            opened |= {seq: self._open_seen(tree, seq, notes) for seq in seqs if seq // TILE_WIDTH == number}
         self.keys = [seq for seq in seqs if seq in self._bodies and seq in mark.keys]
         self._opener.resume([opened[seq] for seq in self.keys], opened[last])
         self._tree, self._start = tree.tree.copy(), seen.size
@@ -122,8 +125,7 @@ class LogAudit:
         assert newest is not None
         self._times = [first.time, newest.time]
 
-    async def _open_seen(self, tree: SeenTree, seq: int) -> Opened:
-        notes = await self._published.bundle(seq // TILE_WIDTH, self._size)
+    def _open_seen(self, tree: SeenTree, seq: int, notes: list[bytes]) -> Opened:
         note = notes[seq % TILE_WIDTH]
         if leaf_hash(note) != tree.leaf(seq):
             raise Invalid(f"entry {seq}", "is not the one that was seen")
