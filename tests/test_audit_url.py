@@ -57,8 +57,10 @@ class Server:
         self.raw: dict[str, bytes] = {}
         self.asked: Counter[str] = Counter()
         self.fails_first: set[str] = set()
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 path = head.split(b" ")[1].decode()
@@ -90,6 +92,9 @@ async def served(server: Server) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
         listening.close()
+        for writer in server.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from signed_ledger.audit.running import Progress, audit_since
 from signed_ledger.audit.summary import summary_of
 from signed_ledger.encoding import decode_checkpoint, encode_time
 from signed_ledger.errors import Invalid
+from signed_ledger.policy import read_policy
 from signed_ledger.trust import read_trust
 
 VERIFIED, FAULTY, NOT_ASKED = 0, 1, 2
@@ -35,6 +36,7 @@ def run_verify(
     *,
     seen_path: Path | None = None,
     whole: bool = False,
+    policy_path: Path | None = None,
 ) -> int:
     """Audit a file, write the report to `out` and give the exit status: 0 verified, 1 faults, 2 could not be asked.
 
@@ -43,9 +45,10 @@ def run_verify(
     """
     try:
         trust = None if trust_path is None else read_trust(trust_path)
+        policy = None if policy_path is None else read_policy(policy_path)
         seen = None if seen_path is None else read_last_seen(seen_path)
         with progress_on(err) as progress:
-            audited = audit_since(path, seen, trust=trust, jobs=jobs, progress=progress, whole=whole)
+            audited = audit_since(path, seen, trust=trust, jobs=jobs, progress=progress, whole=whole, policy=policy)
         report = replace(audited.report, trust=None if trust_path is None else str(trust_path))
         if seen_path is not None and report.ok:
             report = replace(report, last_seen=remember(seen_path, seen, audited.kept))

@@ -34,6 +34,11 @@ class Kept(NamedTuple):
     cosignatures: tuple[Row, ...]
     mark: Mark
 
+    @property
+    def cosigned(self) -> bytes:
+        """The note with the signature lines of witnesses."""
+        return self.note + "".join(line for *_, line in self.cosignatures if isinstance(line, str)).encode()
+
 
 class Audit:
     """Each position is opened (steps 1 to 7, 12, 13), its signatures verified elsewhere, then settled (8 to 11).

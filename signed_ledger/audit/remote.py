@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from signed_ledger.audit.last_seen import LOG, LastSeen, Mark
@@ -21,11 +22,13 @@ from signed_ledger.audit.seen import Seen
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.audit.tiles import SeenTree
 from signed_ledger.audit.verifying import Submit, verifier
+from signed_ledger.audit.witnessed import witnessed
 from signed_ledger.checkpoints import open_checkpoint
 from signed_ledger.encoding import SignedCheckpoint, decode_body, decode_checkpoint, decode_entry
 from signed_ledger.errors import Invalid
 from signed_ledger.fetching import Fetcher
 from signed_ledger.merkle import TILE_WIDTH, FullTile, Tile, Tree, leaf_hash, width_at
+from signed_ledger.policy import Policy
 from signed_ledger.sealing import open_part
 from signed_ledger.trust import Trust
 
@@ -72,6 +75,13 @@ async def audit_published(
     report = audit.report(url, seen, time.perf_counter() - started)
     form = 1 if seen is None or seen.mark is None else seen.mark.form
     return AuditedLog(report, note, Mark(LOG, tuple(audit.keys), form))
+
+
+def judged(report: Report, policy: Policy | None, note: bytes) -> Report:
+    """The report, and what a policy says of the cosignatures of the checkpoint."""
+    names, not_known = witnessed(policy, note)
+    said = report.not_known if not_known is None else (*report.not_known, not_known)
+    return replace(report, witnesses=None if policy is None else names, not_known=said)
 
 
 class LogAudit:

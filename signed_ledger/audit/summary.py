@@ -31,6 +31,8 @@ def _facts(report: Report) -> list[str]:
     if report.checkpoint is not None:
         size, cosignatures = report.checkpoint
         facts.append(("newest", f"checkpoint of {size:,} entries, {cosignatures} cosignatures kept with it"))
+    if report.witnesses is not None:
+        facts.append(("witness", ", ".join(report.witnesses) or "none of the policy's cosigned it"))
     if report.first_time is not None and report.last_time is not None:
         facts.append(("time", f"{encode_time(report.first_time)} to {encode_time(report.last_time)}"))
     if report.head is not None:

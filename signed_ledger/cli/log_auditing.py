@@ -12,12 +12,13 @@ from typing import Final
 from signed_ledger.audit.command import NOT_ASKED, progress_on, remember_note, tell
 from signed_ledger.audit.last_seen import LastSeen, read_last_seen
 from signed_ledger.audit.published import TIMEOUT_SECONDS
-from signed_ledger.audit.remote import AuditedLog, audit_published
+from signed_ledger.audit.remote import AuditedLog, audit_published, judged
 from signed_ledger.audit.running import Progress
 from signed_ledger.cli.arguments import Commands, add_command
 from signed_ledger.config import Settings
 from signed_ledger.errors import Invalid
 from signed_ledger.fetching import Fetcher
+from signed_ledger.policy import read_policy
 from signed_ledger.trust import Trust, read_trust
 
 _MORE: Final = (
@@ -44,6 +45,9 @@ def add_commands(commands: Commands) -> None:
         metavar="FILE",
         help="the checkpoint seen last: only what is new since is fetched; made or replaced once all is verified",
     )
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="which witnesses must have cosigned the newest checkpoint (C2SP)"
+    )
     parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
     parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
@@ -54,10 +58,12 @@ def run_audit(options: argparse.Namespace, settings: Settings) -> int:
         raise Invalid("--jobs", "must be 1 or more")
     try:
         trust = None if options.trust is None else read_trust(options.trust)
+        policy = None if options.policy is None else read_policy(options.policy)
         seen = None if options.last_seen is None else read_last_seen(options.last_seen)
         with progress_on(sys.stderr) as progress:
             audited = asyncio.run(_audit(options, trust, seen, progress))
-        report = replace(audited.report, trust=None if options.trust is None else str(options.trust))
+        report = judged(audited.report, policy, audited.note)
+        report = replace(report, trust=None if options.trust is None else str(options.trust))
         if options.last_seen is not None and report.ok:
             told = remember_note(options.last_seen, audited.note, audited.mark)
             report = replace(report, last_seen=told)
