@@ -37,7 +37,8 @@ class Kept(NamedTuple):
     @property
     def cosigned(self) -> bytes:
         """The note with the signature lines of witnesses."""
-        return self.note + "".join(line for *_, line in self.cosignatures if isinstance(line, str)).encode()
+        lines = "".join(line for *_, line in self.cosignatures if isinstance(line, str))
+        return self.note + lines.encode("utf-8", "surrogateescape")  # a hostile file may hold any bytes as text
 
 
 class Audit:
