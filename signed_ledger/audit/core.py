@@ -118,8 +118,9 @@ class Audit:
 
     def end(self) -> None:
         """After the last position."""
+        keyring = self.opener.registry.keyring
         self.replay.end()
-        self.erasing.end(self.replay.balances.book.accounts)
+        self.erasing.end(self.replay.balances.book.accounts, lambda seq: keyring is None or keyring.is_trusted(seq))
         self.seen.end(0 if self.opener.last is None else self.opener.last.seq + 1)
         self.opener.registry.end()
         if self.opener.last is None:
