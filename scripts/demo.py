@@ -2,8 +2,8 @@
 """Acts as the Scheme against a running `make run`: what `make demo` calls.
 
 The life of a purchase, with balances: authorised, incremented, cleared in two parts, refunded; a retry, a decline; the
-receipt of the first decision checked, and a changed one refused; the ledger proved; then one byte of a copy changed, and
-the proof naming the entry. Exit status 0 only if all went as told.
+receipt of the first decision checked, and a changed one refused; the ledger proved; then one byte of a copy
+changed, and the proof naming the entry. Exit status 0 only if all went as told.
 """
 
 import argparse

@@ -28,6 +28,7 @@ from signed_ledger.encoding import (
     decode_request,
     decode_time,
     encode_base64,
+    encode_evidence,
     encode_json,
     members_of,
     settlement_csv,
@@ -42,12 +43,14 @@ from signed_ledger.records import (
     Body,
     CardTransaction,
     Effect,
+    Erasure,
     Evidence,
     FeeRate,
     Genesis,
     HttpRequest,
     KeyChange,
     Load,
+    RegisteredKey,
     Request,
     Scope,
     Settlement,
@@ -56,6 +59,7 @@ from signed_ledger.records import (
     Transaction,
     Window,
 )
+from signed_ledger.records.erasures import runs_of
 from signed_ledger.rules import Asked, Authorised, Book, ChangeCard, Command, Settle, Slot, apply, decide
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.sealing import Place, Sealed, seal
@@ -76,6 +80,9 @@ KEYS: Final = {
     name: SoftwareSigner(hashlib.sha256(f"signed-ledger vectors: {name}".encode()).digest()) for name in NAMES
 }
 """From a key's name in these vectors to its signer; the seed is public."""
+
+
+STANDARD_SALT: Final = hashlib.sha256(b"signed-ledger vectors: salt of v1a").digest()[:16]
 
 
 class Salts:
@@ -157,6 +164,9 @@ class Chain:
         """What the Issuer does of its own accord."""
         self._decide(about, command, None)
 
+    def erase(self, about: str, erasure: Erasure) -> None:
+        self._record(about, [erasure], None)
+
     def _decide(self, about: str, command: Command, evidence: Evidence | None) -> None:
         self._record(about, decide(self.book, command, Slot(len(self.entries), self._time)), evidence)
 
@@ -170,7 +180,7 @@ class Chain:
         change = KeyChange(op, role, kid_of(public_key), public_key, whose, self.keyring.version + 1)
         names = tuple(approvers)
         change = replace(change, approvals=approve(change, ORIGIN, [(line_name(name), KEYS[name]) for name in names]))
-        self.keyring.check(change)
+        self.keyring.check(change, len(self.entries))
         self._tell_approvals(change, names)
         self._record(about, [change], None)
         self.keyring.apply(change, len(self.entries) - 1)
@@ -237,7 +247,9 @@ def line_name(key: str) -> str:
 def plain(value: Any) -> Any:
     """A record as JSON values: amounts in minor units, digests and keys in base64, times in microseconds since 1970."""
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        told = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        absent = ("next_kid", "history", "revoked_at") if isinstance(value, KeyChange | RegisteredKey) else ()
+        return {name: member for name, member in told.items() if member is not None or name not in absent}
     if isinstance(value, tuple):
         named = getattr(value, "_asdict", None)
         return {name: plain(member) for name, member in named().items()} if named else [plain(each) for each in value]
@@ -424,17 +436,53 @@ def told_keys() -> list[dict[str, Any]]:
 
 
 def told_evidence(chain: Chain) -> list[dict[str, Any]]:
-    """The ledger's first evidence, and the one with all that the profile allows."""
+    """The ledger's first evidence, the one with all that the profile allows, and the first one's body signed by v1a."""
     parts = [entry["evidence"].encode() for entry in chain.entries if "evidence" in entry]
     fullest = max(parts, key=len)
     samples = [("the usual", parts[0]), ("with all that the profile allows", fullest)]
+    samples.append(
+        ("Standard Webhooks v1a", encode_evidence(standard_evidence(decode_evidence(parts[0])), STANDARD_SALT))
+    )
     return [told_part(about, plain(decode_evidence(part)), part) for about, part in samples]
+
+
+def standard_evidence(evidence: Evidence) -> Evidence:
+    """The same webhook, signed by Standard Webhooks v1a; beside ours a signature of another version."""
+    request, key = evidence.request, KEYS["acme-1"]
+    base = f"{request.fields['webhook-id']}.{evidence.received // 1_000_000}"
+    signature = key.sign(f"{base}.".encode() + request.body)
+    header = {
+        "webhook-id": request.fields["webhook-id"],
+        "webhook-timestamp": base.rpartition(".")[2],
+        "webhook-signature": f"v1,{encode_base64(bytes(32))} v1a,{encode_base64(signature)}",
+    }
+    sent = replace(request, query="?", fields=header)
+    registered = RegisteredKey(kid_of(key.public_key), "scheme", "acme", key.public_key, 0)
+    return verify(
+        sent,
+        lambda _: None,
+        evidence.received,
+        coverage=WEBHOOK,
+        authorities={AUTHORITY},
+        standard_keys=lambda: [registered],
+    )
 
 
 def told_settlements(chain: Chain) -> list[dict[str, Any]]:
     """The ledger's settlements as CSV, whose digests stand in their bodies."""
     bodies = [(entry["seq"], decode_body(entry["body"].encode()).body) for entry in chain.entries]
     return [{"seq": seq, "csv": settlement_csv(body).decode()} for seq, body in bodies if isinstance(body, Settlement)]
+
+
+def erased_card() -> dict[str, Any]:
+    """The entry that would come next if card-9, which was never there, were forgotten: two declines of it."""
+    chain = build_ledger()
+    bodies = [(entry["seq"], decode_body(entry["body"].encode()).body) for entry in chain.entries]
+    seqs = [seq for seq, body in bodies if isinstance(body, CardTransaction) and body.card_id == "card-9"]
+    runs = runs_of(seqs)
+    erasure = Erasure(asked_by="case 2026-117", why="asked for in Zürich", body=runs, evidence=runs)
+    chain.erase("card-9 is forgotten", erasure)
+    return chain.entries[-1]
 
 
 def made() -> dict[str, bytes]:
@@ -449,13 +497,16 @@ def made() -> dict[str, bytes]:
         "authorisations": [told_authorisation(state) for state in chain.book.authorisations.values()],
         "cards": [plain(state) for state in chain.book.cards.values()],
     }
+    evidence = told_evidence(chain)
+    standard = evidence[-1]["part"].encode()
     files = {
         "keys.json": told_keys(),
         "ledger.json": ledger,
         "approvals.json": chain.approvals,
         "records.json": made_samples(KEYS["entry-1"], ORIGIN, Salts(), plain)
-        | {"evidence": told_evidence(chain), "settlement_files": told_settlements(chain)},
-        "refused.json": made_refusals(ledger, KEYS),
+        | {"evidence": evidence, "settlement_files": told_settlements(chain)},
+        "erasure.json": erased_card(),
+        "refused.json": made_refusals(ledger, KEYS, standard),
     }
     return {name: (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode() for name, value in files.items()}
 

@@ -63,11 +63,15 @@ async def rotate_scheme(settings: Settings, passphrases: Passphrases, name: str,
     """Add the Scheme's new key, then retire its others; broken off, it can be run again."""
     async with registrar(settings, passphrases) as changes:
         if kid_of(new) not in {key.kid for key in current_keys(changes, name)}:
-            print(f"Registered the new key of {name}, valid from seq {1 + await changes.add('scheme', name, new)}:")
+            seq = await changes.add("scheme", name, new)
+            assert seq is not None  # no request was asked for
+            print(f"Registered the new key of {name}, valid from seq {seq + 1}:")
             print(kid_of(new))
         for key in current_keys(changes, name):
             if key.public_key != new and not keep_old:
-                print(f"Retired, not valid any more from seq {await changes.retire(key)} on:\n{key.kid}")
+                seq = await changes.retire(key)
+                assert seq is not None
+                print(f"Retired, not valid any more from seq {seq + 1} on:\n{key.kid}")
 
 
 def current_keys(changes: Registrar, name: str) -> list[RegisteredKey]:

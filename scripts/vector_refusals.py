@@ -30,6 +30,7 @@ from signed_ledger.signing import SoftwareSigner, kid_of
 
 Case: TypeAlias = tuple[str, str | bytes]
 Edit: TypeAlias = tuple[str, str, str]
+UnverifiedCases: TypeAlias = Callable[[Evidence, SoftwareSigner], Iterator[tuple[str, Evidence]]]
 
 KEY: Final = base64.b64encode(bytes(range(32))).decode()
 SHORT_KEY: Final = base64.b64encode(bytes(31)).decode()
@@ -605,6 +606,35 @@ def unverified_cases(evidence: Evidence, other: SoftwareSigner) -> Iterator[tupl
     yield "received 301 s later", replace(evidence, received=evidence.received + 301_000_000)
 
 
+def unverified_standard_cases(evidence: Evidence, other: SoftwareSigner) -> Iterator[tuple[str, Evidence]]:
+    """The same of Standard Webhooks v1a."""
+    request = evidence.request
+    name, _, stamp = evidence.signature_base.partition(".")
+    later = f"{name}.{int(stamp) + 1}"
+    field = request.fields["webhook-signature"]
+
+    def with_fields(base: str = evidence.signature_base, **fields: str) -> Evidence:
+        header = {**request.fields, **{name.replace("_", "-"): text for name, text in fields.items()}}
+        return replace(evidence, signature_base=base, request=replace(request, fields=header))
+
+    body = request.body.replace(b"90.00", b"10.00")
+    foreign = f"v1a,{encode_base64(other.sign(evidence.signature_base.encode() + b'.' + request.body))}"
+    yield "v1a: another body", replace(evidence, request=replace(request, body=body))
+    yield "v1a: a query", replace(evidence, request=replace(request, query="?a"))
+    yield "v1a: another id", with_fields(f"evt_0.{stamp}", webhook_id="evt_0")
+    yield "v1a: another id in the field", with_fields(webhook_id="evt_0")
+    yield "v1a: another timestamp", with_fields(later, webhook_timestamp=later.partition(".")[2])
+    yield "v1a: a timestamp with a leading zero", with_fields(webhook_timestamp=f"0{stamp}")
+    yield "v1a: another timestamp beside the field", replace(evidence, signature_base=later)
+    yield "v1a: a symmetric signature only", with_fields(webhook_signature=field.partition(" ")[0])
+    yield "v1a: two spaces between signatures", with_fields(webhook_signature=field.replace(" ", "  "))
+    yield "v1a: a signature by another key in the field", with_fields(webhook_signature=foreign)
+    yield "v1a: another signature beside the field", replace(evidence, signature=bytes(64))
+    yield "v1a: a field that is not signed", with_fields(content_type="application/json")
+    yield "v1a: another key", replace(evidence, public_key=other.public_key)
+    yield "v1a: received 301 s later", replace(evidence, received=evidence.received + 301_000_000)
+
+
 def key_cases(
     genesis: Genesis, changes: list[tuple[int, KeyChange]], keys: dict[str, SoftwareSigner]
 ) -> Iterator[tuple[str, KeyChange]]:
@@ -655,8 +685,8 @@ def _of(add: KeyChange, key: bytes, signed: Callable[..., KeyChange], roots: lis
 # --- told ------------------------------------------------------------------------------------------------------------
 
 
-def made_refusals(ledger: dict[str, Any], keys: dict[str, SoftwareSigner]) -> dict[str, Any]:
-    """The vectors of refused.json."""
+def made_refusals(ledger: dict[str, Any], keys: dict[str, SoftwareSigner], standard: bytes) -> dict[str, Any]:
+    """The vectors of refused.json. `standard` is an evidence of Standard Webhooks v1a."""
     entries = ledger["entries"]
     approved = next(entry for entry in entries if entry["about"] == "approved")
     bodies: dict[str, str] = {}
@@ -674,7 +704,10 @@ def made_refusals(ledger: dict[str, Any], keys: dict[str, SoftwareSigner]) -> di
         **{name: [_refused(decode, *case) for case in cases] for name, (decode, cases) in decoders.items()},
         "entries_that_do_not_open": [_not_opened(case) for case in opening_cases(approved, keys)],
         "parts_of_another_entry": [_not_its_part(approved["note"], case) for case in part_cases(approved)],
-        "evidence_that_does_not_verify": list(_unverified(approved["evidence"].encode(), keys)),
+        "evidence_that_does_not_verify": [
+            *_unverified(approved["evidence"].encode(), keys, unverified_cases),
+            *_unverified(standard, keys, unverified_standard_cases),
+        ],
         "key_changes": list(_refused_changes(entries, keys)),
     }
 
@@ -708,11 +741,11 @@ def _not_its_part(note: str, case: dict[str, Any]) -> dict[str, Any]:
     return {**case, "note": note, "field": field}
 
 
-def _unverified(part: bytes, keys: dict[str, SoftwareSigner]) -> Iterator[dict[str, Any]]:
+def _unverified(part: bytes, keys: dict[str, SoftwareSigner], cases: UnverifiedCases) -> Iterator[dict[str, Any]]:
     public = keys["acme-1"].public_key
     key = RegisteredKey(kid_of(public), "scheme", "acme", public, 0)
     salt = decode_base64(json.loads(part)["salt"], "salt")
-    for why, evidence in unverified_cases(decode_evidence(part), keys["acme-2"]):
+    for why, evidence in cases(decode_evidence(part), keys["acme-2"]):
         try:
             reverify(evidence, key)
         except Refusal as refusal:
@@ -731,14 +764,14 @@ def _refused_changes(entries: list[dict[str, Any]], keys: dict[str, SoftwareSign
         keyring.apply(change, seq)
     for why, change in key_cases(genesis, changes, keys):
         refused = change
-        field = _field(lambda refused=refused: keyring.check(refused), why)  # type: ignore[misc]
+        field = _field(lambda refused=refused: keyring.check(refused, len(entries)), why)  # type: ignore[misc]
         yield {
             "why": why,
             "field": field,
             "op": change.op,
             "role": change.role,
             "kid": change.kid,
-            "public_key": encode_base64(change.public_key),
+            "public_key": encode_base64(change.key),
             "whose": change.whose,
             "version": change.version,
             "approvals": change.approvals,

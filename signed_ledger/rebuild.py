@@ -16,11 +16,11 @@ from typing import Final, TypeAlias
 from signed_ledger.encoding import decode_body, decode_entry, decode_state
 from signed_ledger.errors import Busy, Invalid
 from signed_ledger.merkle import Tree, leaf_hash
-from signed_ledger.records import ZERO_DIGEST, Entry, Parts
+from signed_ledger.records import ZERO_DIGEST, Entry, Erased, Parts
 from signed_ledger.rules import Book, apply
 from signed_ledger.sealing import open_part
-from signed_ledger.store import SCHEMA_VERSION, insert_rows, is_busy, open_database, schema_statements
-from signed_ledger.tables import LOG_TABLES, REBUILT_TABLES, Row, derived_rows, tile_rows
+from signed_ledger.store import SCHEMA_VERSION, insert_rows, is_busy, open_database, scan_erased, schema_statements
+from signed_ledger.tables import LOG_TABLES, REBUILT_TABLES, Row, derived_rows, state_rows, tile_rows
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Told now and then: entries replayed so far, and in all."""
@@ -94,7 +94,7 @@ def _fill(connection: sqlite3.Connection, progress: Progress | None) -> Counter[
 
 def _replay(connection: sqlite3.Connection) -> Iterator[list[tuple[str, Row]]]:
     """Give the derived rows of each entry, in order."""
-    book, prev, tree = Book(), ZERO_DIGEST, Tree()
+    book, prev, tree, erased = Book(), ZERO_DIGEST, Tree(), scan_erased(connection)
     query = "SELECT e.seq, note, body, state, evidence FROM entries AS e LEFT JOIN parts AS p ON p.seq = e.seq"
     for expected, (seq, *stored) in enumerate(connection.execute(f"{query} ORDER BY e.seq")):
         note, *parts = (data if type(data) is bytes else None for data in stored)
@@ -103,12 +103,14 @@ def _replay(connection: sqlite3.Connection) -> Iterator[list[tuple[str, Row]]]:
             if (seq, entry.seq, entry.prev) != (expected, expected, prev):
                 raise Invalid("prev", "does not follow the entry before it")
             prev = leaf_hash(note or b"")
-            yield _rows_of(entry, Parts(*parts), book) + tile_rows(seq, tree.append(prev))
+            yield _rows_of(entry, Parts(*parts), book, erased) + tile_rows(seq, tree.append(prev))
         except Invalid as error:
             raise Invalid(f"entry {seq}", f"{error}; nothing was changed") from error
 
 
-def _rows_of(entry: Entry, parts: Parts, book: Book) -> list[tuple[str, Row]]:
+def _rows_of(entry: Entry, parts: Parts, book: Book, erased: Erased) -> list[tuple[str, Row]]:
+    if not parts.body and erased.by("body", entry.seq) is not None:
+        return _rows_left(entry, parts, book)
     body = decode_body(open_part("body", entry.body, parts.body)).body
     if entry.kind != body.KIND:
         raise Invalid("kind", f"of the body is {body.KIND}, of its entry {entry.kind}")
@@ -117,3 +119,12 @@ def _rows_of(entry: Entry, parts: Parts, book: Book) -> list[tuple[str, Row]]:
     if signed != effect.state:
         raise Invalid("state", "is not what the rules give")
     return derived_rows(entry.seq, body, effect)
+
+
+def _rows_left(entry: Entry, parts: Parts, book: Book) -> list[tuple[str, Row]]:
+    """Of an entry whose body was erased: a balance, where that stays."""
+    if entry.state is None or parts.state is None:
+        return []
+    state = decode_state(open_part("state", entry.state, parts.state))
+    book.accounts[state.account] = state
+    return state_rows(entry.seq, state)

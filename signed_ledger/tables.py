@@ -12,10 +12,12 @@ from signed_ledger.records import (
     CardState,
     CardTransaction,
     Effect,
+    Erasure,
     Genesis,
-    KeyChange,
     Parts,
+    RegistryChange,
     Settlement,
+    State,
     Terms,
     Totals,
     Transaction,
@@ -80,9 +82,8 @@ def ledger_rows(seq: int, note: bytes, parts: Parts) -> list[tuple[str, Row]]:
 def derived_rows(seq: int, body: Body, effect: Effect) -> list[tuple[str, Row]]:
     """The derived rows of the entry at `seq`: (table, row in the order of the table's columns)."""
     rows: list[tuple[str, Row]] = []
-    state = effect.state
-    if state is not None:
-        rows.append(("account_states", (*state.account, seq, state.posted, state.held)))
+    if effect.state is not None:
+        rows += state_rows(seq, effect.state)
     if effect.authorisation is not None:
         key = effect.authorisation.key
         row = (key.transaction_id, key.scheme, seq, *authorisation_row(effect.authorisation))
@@ -91,7 +92,7 @@ def derived_rows(seq: int, body: Body, effect: Effect) -> list[tuple[str, Row]]:
         rows.append(("card_states", card_row(seq, effect.card)))
     if isinstance(body, Transaction):
         rows += _transaction_rows(seq, body)
-    if isinstance(body, Genesis | KeyChange | Terms):
+    if isinstance(body, Genesis | RegistryChange | Terms | Erasure):
         rows.append(("keys", (seq, body.KIND)))
     return rows
 
@@ -99,6 +100,11 @@ def derived_rows(seq: int, body: Body, effect: Effect) -> list[tuple[str, Row]]:
 def tile_rows(seq: int, tiles: list[FullTile]) -> list[tuple[str, Row]]:
     """The rows of the tiles that are full with the entry at `seq`."""
     return [("tiles", (tile.level, tile.number, seq, tile.root, tile.hashes)) for tile in tiles]
+
+
+def state_rows(seq: int, state: State) -> list[tuple[str, Row]]:
+    """The row of a balance: all that an entry makes of which nothing else is left."""
+    return [("account_states", (*state.account, seq, state.posted, state.held))]
 
 
 def _transaction_rows(seq: int, body: Transaction) -> list[tuple[str, Row]]:

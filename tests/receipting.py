@@ -17,12 +17,13 @@ from signed_ledger.encoding import (
 from signed_ledger.ledger import Ledger
 from signed_ledger.merkle import leaf_hash, node_hash
 from signed_ledger.policy import Policy, decode_policy
-from signed_ledger.publishing import Published, make_receipt
+from signed_ledger.publishing import Published, make_receipt, read_newest, verified_checkpoint
 from signed_ledger.receipts import Checked, check_receipt
 from signed_ledger.records import Checkpoint, Parts
 from signed_ledger.signing import Signer, SoftwareSigner
+from signed_ledger.store import Reader
 from signed_ledger.trust import Trust
-from tests.support import assert_audits, trust_of
+from tests.support import assert_audits, publish, trust_of
 from tests.world import ORIGIN, START, Party, World, authorisation, opened, reading
 
 WITNESSES = {name: SoftwareSigner(bytes([number]) * 32) for number, name in enumerate(("w1.example", "w2.example"), 1)}
@@ -58,16 +59,18 @@ async def make_log(folder: Path) -> Log:
         await world.load(ledger, "c1", 100_00)
         answer = await ledger.submit(world.webhook(visa, "authorisation", authorisation("t-1", "c1", "40.00")))
         await world.load(ledger, "c2", 1_00)
-        published = await publish(world, ledger)
+        await publish(world, ledger)
+        async with reading(world) as reader:
+            published = await newest(reader, ledger)
     assert_audits(world.path, trust_of(world))
     return Log(world, visa, answer.seq, published)
 
 
-async def publish(world: World, ledger: Ledger) -> Published:
-    async with reading(world) as reader:
-        publisher = world.publisher(ledger, reader)
-        await publisher.open()
-        return await publisher.publish()
+async def newest(reader: Reader, ledger: Ledger) -> Published:
+    """The newest checkpoint that is kept."""
+    kept = await read_newest(reader)
+    assert kept is not None
+    return verified_checkpoint(kept, ledger.keyring)
 
 
 def cosigned(receipt: Receipt, witnesses: Sequence[str] = tuple(WITNESSES), time: int = START // 1_000_000) -> Receipt:

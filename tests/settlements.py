@@ -87,10 +87,10 @@ class Past(Installation):
     def __init__(self, folder: Path, days: int = 8) -> None:
         super().__init__(folder)
         self.world = World(folder, time.time_ns() // 1000 - days * DAY)
-        entry = self.keys / "entry"
-        entry.mkdir(parents=True, mode=0o700)
-        signer = self.world.entry
-        write_private_key(entry / f"{kid_of(signer.public_key)}.pem", signer._secret[:32], None)
+        for role, signer in (("entry", self.world.entry), ("checkpoint", self.world.checkpoint)):
+            folder_of_role = self.keys / role
+            folder_of_role.mkdir(parents=True, mode=0o700)
+            write_private_key(folder_of_role / f"{kid_of(signer.public_key)}.pem", signer._secret[:32], None)
 
     async def begin(self, ledger: Ledger) -> Life:
         """The Scheme signs with the key that the installation has in a file."""

@@ -14,6 +14,7 @@ from signed_ledger.records import (
     CardState,
     CardTransaction,
     EntryRef,
+    Erasure,
     FeeRate,
     Genesis,
     Iso8583,
@@ -31,6 +32,7 @@ from signed_ledger.records import (
     Totals,
     Window,
 )
+from signed_ledger.records.erasures import runs_of
 from signed_ledger.records.messages import AUTHORISATION_KINDS, FLAGS
 from signed_ledger.records.names import CARD_OPS, KEY_OPS, ORIGIN, PARTY_ROLES, SERVICE_ROLES
 from signed_ledger.records.terms import DAYS_MAX, MILLIONTHS_MAX
@@ -256,6 +258,8 @@ def journal_lines(draw: st.DrawFn) -> JournalLine:
     return JournalLine(draw(naturals), draw(st.integers(1, lines)), lines, draw(owners), amount)
 
 
+askers = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=200)
+runs = st.sets(naturals, min_size=1).map(sorted).map(runs_of)
 accounts = st.builds(AccountId, owners, currencies)
 loads = st.builds(Load, names, names, moneys(1))
 by_class: dict[str, st.SearchStrategy[Body]] = {
@@ -267,6 +271,7 @@ by_class: dict[str, st.SearchStrategy[Body]] = {
     "load": loads,
     "settlement": settlements(),
     "journal": journal_lines(),
+    "erasure": st.builds(Erasure, asked_by=askers, why=askers, body=runs, state=runs, evidence=runs | st.just(())),
     **{name: card_transactions(message) for name, message in MESSAGES.items()},
     "an authorisation of the first form": first_authorisations(),
     "a presentment of the first form": first_presentments(),

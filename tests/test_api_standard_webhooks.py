@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from scripts.send_webhook import sign_request
+from signed_ledger.api import openapi_document
 from signed_ledger.config import read_settings
 from signed_ledger.errors import Invalid
+from signed_ledger.schemes import FRESH_SECONDS, SIGNATURES_CHARS_MAX, SIGNATURES_MAX
+from signed_ledger.schemes.standard_webhooks import RETIRED_TRIED_MAX
 from signed_ledger.telemetry import Metrics
 from tests.api_support import BASE, Caller, Site, StandardCaller, Told, open_ledger, serving
 from tests.support import edit
@@ -17,6 +20,7 @@ from tests.world import authorisation, euros, presentment
 
 ASKED = authorisation("tx-1", "card-1", "1.00")
 BODY = json.dumps(ASKED).encode()
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.fixture
@@ -85,8 +89,8 @@ async def test_the_stored_request_is_verified_again_before_money_moves(tmp_path:
         await site.load("card-1", 10_000)
         acme = await _registered(site, "acme")
         seq = (await site.post(acme, "/authorisation", ASKED)).json["seq"]
-        query = 'UPDATE parts SET evidence = replace(evidence, \'"webhook_id":"auto-\', \'"webhook_id":"otto-\')'
-        edit(site.world.path, f"{query} WHERE seq = ?", seq)
+        edited = "CAST(replace(CAST(evidence AS TEXT), 'auto-', 'otto-') AS BLOB)"
+        edit(site.world.path, f"UPDATE parts SET evidence = {edited} WHERE seq = ?", seq)
         assert (await site.post(acme, "/presentment", presentment("tx-1", "1.00"))).code == "integrity_violation"
 
 
@@ -195,6 +199,37 @@ async def test_a_key_that_another_process_registered_or_retired_is_known_at_once
     await other.close()
     told = await _post(site, _signed(caller))
     assert (told.status, told.json.get("code")) == ((201, None) if change == "registered" else (401, "key_revoked"))
+
+
+# --- the documents ---------------------------------------------------------------------------------------------------
+
+
+def test_the_openapi_document_has_the_two_profiles_as_alternatives() -> None:
+    document = openapi_document()
+    for name in ("authorisation", "refund"):
+        operation = document["paths"][f"/{name}"]["post"]
+        assert operation["security"] == [{"webhooks": []}, {"standard_webhooks": []}]
+        required = {each["name"]: each["required"] for each in operation["parameters"]}
+        assert required == {
+            "Webhook-Id": True,
+            **dict.fromkeys(("Content-Digest", "Signature-Input", "Signature"), False),
+            **dict.fromkeys(("Webhook-Timestamp", "Webhook-Signature"), False),
+        }
+    assert document["components"]["securitySchemes"]["standard_webhooks"]["name"] == "Webhook-Signature"
+    assert document["paths"]["/entries/{seq}"]["get"]["security"] == [{"reading": []}]
+
+
+async def test_the_page_tells_of_both_profiles(site: Site) -> None:
+    page = (await site.send("GET", "/docs")).raw.decode()
+    assert "RFC 9421 by an Ed25519 key of a scheme" in page
+    assert "Standard Webhooks v1a. An Ed25519 key of a scheme" in page
+
+
+def test_the_documents_have_the_limits() -> None:
+    section = (DOCS / "API.md").read_text().partition("#### Standard Webhooks v1a")[2].partition("### The event")[0]
+    assert (SIGNATURES_MAX, SIGNATURES_CHARS_MAX, RETIRED_TRIED_MAX, FRESH_SECONDS) == (4, 1024, 8, 300)
+    for said in ("At most four `v1a`", "1,024 characters", "the eight that were retired last", "within 300 s"):
+        assert said in section, said
 
 
 # --- the setting -----------------------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ def test_each_request_is_what_its_scheme_signed() -> None:
     verified = 0
     for entry, body in zip(ENTRIES, bodies, strict=True):
         if isinstance(body, KeyChange):
-            keyring.check(body)
+            keyring.check(body, entry["seq"])
             keyring.apply(body, entry["seq"])
         if isinstance(body, CardTransaction):
             evidence = decode_evidence(entry["evidence"].encode())

@@ -50,7 +50,7 @@ def approved(body: KeyChange, signers: Iterable[tuple[str, SoftwareSigner]] = BY
 def refusal(keyring: Keyring, body: KeyChange) -> tuple[str | None, str]:
     before = list(keyring), keyring.version
     with pytest.raises(KeyChangeRefused) as refused:
-        keyring.check(body)
+        keyring.check(body, 10**6)
     assert (list(keyring), keyring.version) == before
     return refused.value.field, refused.value.detail
 
@@ -59,7 +59,7 @@ def with_acme() -> Keyring:
     """A registry where acme's key was added at seq 1."""
     keyring = founded()
     added = approved(change("add", "scheme", ACME, "acme"))
-    keyring.check(added)
+    keyring.check(added, 10**6)
     keyring.apply(added, 1)
     return keyring
 
@@ -186,8 +186,8 @@ every_change = pytest.mark.parametrize(("body", "must"), CHANGES.values(), ids=C
 
 @every_change
 def test_a_change_that_all_approved_is_admitted(body: KeyChange, must: Signers) -> None:
-    with_acme().check(approved(body, BY_ROOTS + must))
-    with_acme().check(approved(body, [*reversed(must), (ROOT, ROOTS[1]), *BY_ROOTS]))
+    with_acme().check(approved(body, BY_ROOTS + must), 10**6)
+    with_acme().check(approved(body, [*reversed(must), (ROOT, ROOTS[1]), *BY_ROOTS]), 10**6)
 
 
 @every_change
@@ -262,7 +262,7 @@ def test_approvals_are_a_signed_note(body: KeyChange, must: Signers, approvals: 
 @pytest.mark.parametrize(("role", "name"), [("scheme", "zeta"), ("operator", "olga"), ("auditor", "anna")])
 def test_a_party_may_show_possession(role: str, name: str) -> None:
     body = change("add", role, NEW, name, 2)
-    with_acme().check(approved(body, [*BY_ROOTS, (f"{ORIGIN}/{role}/{name}", NEW)]))
+    with_acme().check(approved(body, [*BY_ROOTS, (f"{ORIGIN}/{role}/{name}", NEW)]), 10**6)
     assert approving_name(ORIGIN, role, name) == f"{ORIGIN}/{role}/{name}"
 
 
@@ -299,10 +299,10 @@ def test_a_key_has_one_role_and_one_owner(role: str, used: SoftwareSigner) -> No
 def test_a_key_that_was_retired_or_replaced_is_never_used_again() -> None:
     keyring = with_acme()
     retired = approved(change("retire", "scheme", ACME, "acme", 2))
-    keyring.check(retired)
+    keyring.check(retired, 10**6)
     keyring.apply(retired, 2)
     rotated = approved(change("add", "entry", NEW, version=3), [*BY_ROOTS, (ENTRY, NEW), (ENTRY, FIRST_ENTRY)])
-    keyring.check(rotated)
+    keyring.check(rotated, 10**6)
     keyring.apply(rotated, 3)
     again = approved(change("add", "scheme", ACME, "acme", 4))
     assert refusal(keyring, again)[0] == "kid"
@@ -313,7 +313,7 @@ def test_a_key_that_was_retired_or_replaced_is_never_used_again() -> None:
 def test_a_party_may_have_several_keys() -> None:
     keyring = with_acme()
     second = approved(change("add", "scheme", NEW, "acme", 2))
-    keyring.check(second)
+    keyring.check(second, 10**6)
     keyring.apply(second, 5)
     assert [(found.public_key, found.valid_from, found.valid_to) for found in keyring if found.whose == "acme"] == [
         (ACME.public_key, 2, None),
@@ -361,7 +361,7 @@ def test_a_rotation_ends_the_old_key_where_the_new_one_begins(
 ) -> None:
     keyring = with_acme()
     body = approved(change("add", role, NEW, version=2), [*BY_ROOTS, (name, NEW), (name, old)])
-    keyring.check(body)
+    keyring.check(body, 10**6)
     keyring.apply(body, 9)
     before, after = keyring.find(kid_of(old.public_key)), keyring.find(body.kid)
     assert before is not None
@@ -385,7 +385,7 @@ def test_one_entry_key_is_valid_at_any_seq(gaps: list[int], shift: int) -> None:
         seq += gap
         expected += [current.public_key] * (seq - len(expected) + 1)
         body = approved(change("add", "entry", new, version=version), [*BY_ROOTS, (ENTRY, new), (ENTRY, current)])
-        keyring.check(body)
+        keyring.check(body, 10**6)
         keyring.apply(body, seq)
         current = new
     expected += [current.public_key] * (shift + 1)
@@ -400,7 +400,7 @@ def test_one_entry_key_is_valid_at_any_seq(gaps: list[int], shift: int) -> None:
 def test_a_retired_key_is_valid_up_to_its_entry() -> None:
     keyring = with_acme()
     body = approved(change("retire", "scheme", ACME, "acme", 2))
-    keyring.check(body)
+    keyring.check(body, 10**6)
     keyring.apply(body, 20)
     found = keyring.find(body.kid)
     assert found is not None
@@ -468,6 +468,7 @@ def test_a_retired_key_does_not_approve_its_own_end() -> None:
     ("members", "field"),
     [
         ({"op": "revoke"}, "op"),
+        ({"op": "Revoke"}, "op"),
         ({"op": "Add"}, "op"),
         ({"role": "root"}, "role"),
         ({"kid": "A" * 64}, "kid"),

@@ -1,4 +1,4 @@
-"""`verify --last-seen`: the ledger has grown from what was seen; what was verified once is only proven to be it."""
+"""`verify --last-seen`: the ledger has grown from what was seen; what was verified is proven, not verified again."""
 
 import base64
 import io

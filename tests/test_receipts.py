@@ -33,8 +33,8 @@ from tests.receipting import (
     cosigned,
     in_a_log_of,
     make_log,
+    newest,
     policy,
-    publish,
     refused,
     with_checkpoint,
 )
@@ -96,7 +96,7 @@ def test_what_is_written_is_read_again_to_the_byte(receipt: Receipt) -> None:
 
 async def test_every_entry_of_a_ledger_has_a_receipt(sample: Sample) -> None:
     async with opened(sample.world) as ledger, reading(sample.world) as reader:
-        published = await publish(sample.world, ledger)
+        published = await newest(reader, ledger)
         for seq in range(published.size):
             made = await make_receipt(reader, ledger.keyring, await reader.entry(seq), published, Parts._fields)
             assert check_receipt(decode_receipt(encode_receipt(made)), sample.trust).ok
@@ -105,7 +105,7 @@ async def test_every_entry_of_a_ledger_has_a_receipt(sample: Sample) -> None:
 
 async def test_only_key_entries_that_are_needed_are_in_it(sample: Sample) -> None:
     async with opened(sample.world) as ledger, reading(sample.world) as reader:
-        published = await publish(sample.world, ledger)
+        published = await newest(reader, ledger)
         first = await make_receipt(reader, ledger.keyring, await reader.entry(1), published, ())
         last = await make_receipt(reader, ledger.keyring, await reader.entry(published.size - 1), published, ())
     assert [type(body) for body in first.keys] == [Genesis]

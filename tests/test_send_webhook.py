@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -235,11 +235,12 @@ def test_every_kind_and_field_that_an_issuer_takes_can_be_sent(issuer: Issuer, k
         assert request.iso8583 == Iso8583("000000000001", transaction_currency="978")
 
 
-def test_a_whole_life_at_a_real_issuer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("profile", ["rfc9421", "v1a"])
+def test_a_whole_life_at_a_real_issuer(profile: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     installation = installed(tmp_path)
     told = []
-    with installation.serve() as server:
-        door = ["--url", server.url, "--key", str(installation.scheme.private_file)]
+    with installation.serve(STANDARD_WEBHOOKS="acme" if profile == "v1a" else "bolt") as server:
+        door = ["--url", server.url, "--key", str(installation.scheme.private_file), "--profile", profile]
         for kind, *arguments in (
             ["authorisation", "--transaction-id", "tx-1"],
             ["increment", "--transaction-id", "tx-1"],
@@ -297,6 +298,52 @@ def test_a_dry_run_prints_what_would_be_sent_and_signed(
     fields = {name.lower(): value for name, value in (header.split(": ", 1) for header in headers)}
     issuer.came.append(HttpRequest("POST", fields["host"], "/authorisation", "", fields, body.encode()))
     assert issuer.evidence().signature_base == base.removesuffix("\n")
+
+
+# --- the other profile ---
+
+
+def standard_evidence(issuer: Issuer) -> Evidence:
+    """The evidence of the only request that came, by Standard Webhooks v1a; RFC 9421 would find no key."""
+    (request,) = issuer.came
+    keys = [registered(SCHEME)]
+    now = time.time_ns() // 1000
+    return verify(
+        replace(request, query=request.query or "?"),
+        lambda _: None,
+        now,
+        coverage=WEBHOOK,
+        authorities=None,
+        standard_keys=lambda: keys,
+    )
+
+
+def test_a_webhook_is_signed_by_v1a_where_asked_for(issuer: Issuer, key_file: str) -> None:
+    arguments = ["authorisation", "--url", issuer.url, "--key", key_file, "--webhook-id", "evt-7", "--profile", "v1a"]
+    assert send_webhook.main(arguments) == 0
+    evidence = standard_evidence(issuer)
+    assert (evidence.profile, webhook_id(evidence.request)) == ("standard-webhooks-v1a", "evt-7")
+    assert "signature-input" not in issuer.came[0].fields
+    assert "content-digest" not in issuer.came[0].fields
+
+
+def test_rfc_9421_is_the_default_and_can_be_named(issuer: Issuer, key_file: str) -> None:
+    assert send_webhook.main(["authorisation", "--url", issuer.url, "--key", key_file, "--profile", "rfc9421"]) == 0
+    assert issuer.evidence().profile == "rfc9421"
+
+
+def test_a_dry_run_of_v1a_prints_what_would_be_signed(
+    issuer: Issuer, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["authorisation", "--url", issuer.url, "--key", key_file, "--json", "{}", "--webhook-id", "evt-7"]
+    assert send_webhook.main([*arguments, "--profile", "v1a", "--dry-run"]) == 0
+    assert issuer.came == []
+    request, _, signed = capsys.readouterr().out.partition("\n\n--- what is signed:\n")
+    head, _, body = request.partition("\n\n")
+    fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in head.splitlines()[1:])}
+    assert signed == f"evt-7.{fields['webhook-timestamp']}.{body}\n"
+    issuer.came.append(HttpRequest("POST", fields["host"], "/authorisation", "", fields, body.encode()))
+    assert standard_evidence(issuer).kid == registered(SCHEME).kid
 
 
 # --- the exit status ---

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from signed_ledger.daily import Settled, settle
-from signed_ledger.errors import IntegrityViolation, InternalError, StateConflict
+from signed_ledger.errors import IntegrityViolation, InternalError, Invalid, StateConflict
 from signed_ledger.ledger import Ledger, Settling
 from signed_ledger.money import Money
 from signed_ledger.records import Settlement
@@ -269,7 +269,6 @@ USD = "(SELECT seq FROM transactions WHERE transaction_id = 'usd')"
         pytest.param(f"UPDATE transactions SET scheme = 'other' WHERE seq = {T}", id="another Scheme's"),
         pytest.param("UPDATE transactions SET scheme = 'acme', type = 'refund' WHERE type = 'load'", id="a load"),
         pytest.param("UPDATE transactions SET scheme = 'acme' WHERE scheme = 'other'", id="another Scheme's to ours"),
-        pytest.param(f"DELETE FROM entries WHERE seq = {T}", id="the entry gone"),
         pytest.param(f"UPDATE parts SET evidence = NULL WHERE seq = {T}", id="no evidence"),
         pytest.param(
             f"UPDATE parts SET body = CAST(replace(CAST(body AS TEXT), '9.00', '8.00') AS BLOB) WHERE seq = {T}",
@@ -302,6 +301,17 @@ async def test_what_was_tampered_with_settles_nothing(world: World, statement: s
             await settled(world, ledger, MONDAY + timedelta(days=1))
         assert rows(world.path, "SELECT count(*), max(seq) FROM entries") == before
     assert not rows(world.path, "SELECT * FROM settlements WHERE date = '2026-11-24'")
+
+
+async def test_a_ledger_that_lacks_a_posting_of_the_day_is_not_even_opened(world: World) -> None:
+    async with opened(world) as ledger:
+        life = await begin(world, ledger)
+        await life.authorise("t", "9.00")
+        await life.present("t", "9.00")
+        await world.load(ledger, "c1", 1_00)
+    edit(world.path, f"DELETE FROM entries WHERE seq = {T}")
+    with pytest.raises(Invalid, match="some of the newest are missing"):
+        await world.open()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -322,13 +322,65 @@ async def test_a_hanging_witness_holds_up_nobody(issuer: Issuer, stack: AsyncExi
     liar_url = await stack.enter_async_context(serving_app(liar.app()))
     issuer.knows(("L", liar.vkey, liar_url), ("W", witness.vkey, url), quorum="quorum W")
     began = time.monotonic()
-    coming = issuer.witnesses.cosign_each(issuer.log.note(8), 8, issuer.log.prove)
-    key, _ = await anext(coming)
-    assert time.monotonic() - began < TIMEOUT_S / 2
+    async with aclosing(issuer.witnesses.cosign_each(issuer.log.note(8), 8, issuer.log.prove)) as coming:
+        key, _ = await anext(coming)
+        assert time.monotonic() - began < TIMEOUT_S / 2
     assert key.startswith(f"{witness.name}+")
     assert issuer.gauge("signed_ledger_quorum_size") == 8
-    assert [cosignature async for cosignature in coming] == []
-    assert time.monotonic() - began < 2 * TIMEOUT_S
+    assert len(await issuer.push(9)) == 1
+    assert time.monotonic() - began < 3 * TIMEOUT_S
+    assert pushes_left() == []
+
+
+async def test_the_last_checkpoint_of_a_day_is_offered_until_it_is_cosigned(
+    issuer: Issuer, stack: AsyncExitStack
+) -> None:
+    liar = await lying(stack, issuer, lambda _: web.Response(status=500))
+
+    async def mended() -> None:
+        await asyncio.sleep(0.1)
+        liar.answer = liar.agree
+
+    mending = asyncio.create_task(mended())
+    each = issuer.witnesses.cosign_each(issuer.log.note(8), 8, issuer.log.prove)
+    assert [line async for _, line in each] == [liar.line(issuer.log.note(8))]
+    await mending
+    assert issuer.outcomes("L") == {"refused": 1, "cosigned": 1}
+
+
+async def test_a_checkpoint_that_is_overtaken_is_offered_no_more(issuer: Issuer, stack: AsyncExitStack) -> None:
+    liar = await lying(stack, issuer, lambda _: web.Response(status=500))
+
+    async def offer(size: int) -> list[tuple[str, str]]:
+        each = issuer.witnesses.cosign_each(issuer.log.note(size), size, issuer.log.prove)
+        return [cosignature async for cosignature in each]
+
+    first = asyncio.create_task(offer(7))
+    await asyncio.sleep(0.1)
+    second = asyncio.create_task(offer(8))
+    began = time.monotonic()
+    assert await first == []
+    assert time.monotonic() - began < 0.3
+    liar.answer = liar.agree
+    assert len(await second) == 1
+    assert [decode_checkpoint_size(body) for body in liar.asked] == [7, 8]
+
+
+async def test_what_is_given_up_half_way_leaves_no_push_behind(issuer: Issuer, stack: AsyncExitStack) -> None:
+    """The service stops while a witness hangs."""
+    await lying(stack, issuer, lambda _: asyncio.sleep(9, web.Response()))
+    waiting = asyncio.create_task(issuer.push(8))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await asyncio.sleep(0)
+    assert waiting.cancelled()
+    assert pushes_left() == []
+
+
+def pushes_left() -> list[str]:
+    coroutines = [repr(task.get_coro()) for task in asyncio.all_tasks()]
+    return [name for name in coroutines if "_Witness.push" in name]
 
 
 async def test_where_no_proof_can_be_made_the_witness_is_not_asked(issuer: Issuer, stack: AsyncExitStack) -> None:

@@ -5,8 +5,10 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,7 @@ class World:
 
     def __init__(self, folder: Path, now: int = START) -> None:
         self.path = folder / "ledger.db"
+        self.lock_path = folder / "checkpoint.lock"
         self.clock = Clock(now)
         self.root, self.entry, self.checkpoint = (SoftwareSigner(os.urandom(32)) for _ in range(3))
         self.checkpoints = [self.checkpoint]
@@ -101,19 +104,34 @@ class World:
     async def open(self, **limits: Any) -> Ledger:
         """A writer on the ledger; any number may be open at once, as processes would."""
         store = await Store.open(self.path, busy_timeout_ms=5_000)
-        return await Ledger.open(
-            store,
-            load_signer=self.signers.__getitem__,
-            clock=self.clock,
-            random_bytes=os.urandom,
-            limits=Limits(**limits),
-        )
+        try:
+            return await Ledger.open(
+                store,
+                load_signer=self.signers.__getitem__,
+                clock=self.clock,
+                random_bytes=os.urandom,
+                limits=Limits(**limits),
+            )
+        except BaseException:
+            await store.close()
+            raise
 
     def publisher(self, ledger: Ledger, reader: Reader, metrics: Metrics | None = None) -> Publisher:
         """What publishes the ledger; its lock file is made when it is opened."""
-        lock = CheckpointLock(self.path.with_name("checkpoint.lock"))
-        signers = {signer.public_key: signer for signer in self.checkpoints}
-        return Publisher(ledger, reader, lock, signers.__getitem__, metrics or Metrics())
+        lock = CheckpointLock(self.lock_path)
+
+        def load_signer(public_key: bytes) -> SoftwareSigner:
+            return next(signer for signer in self.checkpoints if signer.public_key == public_key)
+
+        return Publisher(ledger, reader, lock, load_signer, metrics or Metrics())
+
+    def forked(self, folder: Path) -> "World":
+        """A copy of the file, which nobody has open, with the same keys and the same lock file."""
+        folder.mkdir()
+        other = copy(self)
+        other.path = folder / "ledger.db"
+        shutil.copy(self.path, other.path)
+        return other
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
@@ -202,6 +220,15 @@ async def opened(world: World, **limits: Any) -> AsyncIterator[Ledger]:
         yield ledger
     finally:
         await ledger.close()
+
+
+@asynccontextmanager
+async def publishing(world: World, metrics: Metrics | None = None) -> AsyncIterator[tuple[Ledger, Publisher]]:
+    """A writer and what publishes it, as a server starts them."""
+    async with opened(world) as ledger, reading(world) as reader:
+        publisher = world.publisher(ledger, reader, metrics)
+        await publisher.open()
+        yield ledger, publisher
 
 
 @asynccontextmanager

@@ -149,7 +149,7 @@ def _receipt(sealed: Sealed, genesis: Genesis, checkpoint: Signer) -> Receipt:
     tiles = {Tile(0, 0, size): bytes(32) * seq + sealed.ref.leaf}
     note = sign_checkpoint(Checkpoint(_ORIGIN, size, root_of(size, tiles)), checkpoint)
     proof = InclusionProof(seq, tuple(inclusion_proof(seq, size, tiles)), note)
-    key = with_root_approvals(genesis, Keyring(genesis))
+    key = with_root_approvals(genesis, _ORIGIN, Keyring(genesis).roots_approving(0))
     return Receipt(seq, _ORIGIN, sealed.note, Parts(sealed.parts.body), encode_proof(proof), (key,))
 
 

@@ -36,6 +36,15 @@ _HEALTHY: Final = b'{"status":"ok"}'
 _HEALTH_HEADERS: Final = json_headers(JSON_TYPE)
 
 
+def _takes_gzip(accepted: str) -> bool:
+    """RFC 9110 section 12.5.3, as far as it is about gzip."""
+    for part in accepted.lower().split(","):
+        coding, _, weight = part.replace(" ", "").partition(";q=")
+        if coding in ("gzip", "*"):
+            return weight.strip("0.") != "" if weight else True
+    return False
+
+
 class NotReady(Overloaded):
     """Said of the whole service, not of one request."""
 
@@ -85,7 +94,7 @@ class Public:
         if data is None:
             raise NotFound("This tile is not there; the operator is told by signed-ledger verify what is missing.")
         response = web.Response(body=data, headers=_TILE_HEADERS, zlib_executor_size=COMPRESSED_HERE_BYTES_MAX)
-        if tile.level == ENTRIES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        if tile.level == ENTRIES and _takes_gzip(request.headers.get("Accept-Encoding", "")):
             response.enable_compression(web.ContentCoding.gzip)
         return response
 

@@ -129,7 +129,8 @@ class Reading:
         await self._admit(request)
         seq = read_seq(request.match_info["seq"], "seq")
         with self._stored():
-            return json_answer(view_entry(await self._find(seq), self._ledger.keyring))
+            stored = await self._find(seq)
+            return json_answer(view_entry(stored, self._ledger.keyring, await self._reader.erased(stored)))
 
     async def receipt(self, request: web.Request) -> web.Response:
         """What proves an entry. A Scheme gets those of its own transactions; the balances are not its business."""

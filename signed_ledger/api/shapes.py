@@ -18,7 +18,7 @@ from signed_ledger.api.schema import (
     text,
 )
 from signed_ledger.errors import Refusal
-from signed_ledger.records import Entry
+from signed_ledger.records import PART_NAMES, Entry
 from signed_ledger.records.names import KEY_ROLES, KID
 from signed_ledger.records.states import STATUSES
 
@@ -86,6 +86,12 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "closing": ref("ClosingBalance"),
             "next_cursor": _NEXT_CURSOR,
         },
+        {
+            "erased_to": {
+                **SEQ,
+                "description": "What moved up to this entry was erased on request; opening is after it.",
+            }
+        },
     ),
     "Transaction": object_of(
         "A transaction and every entry about it.",
@@ -112,18 +118,22 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "note": text("The signed note, whole: the leaf of the ledger's tree."),
             "signed": text("The part of the note that the signature is over."),
             "kid": matching(KID.pattern, "The entry key that is valid here."),
-            "parts": object_of(
-                "What the note's digests are of, as stored.", {"body": text()}, {"state": text(), "evidence": text()}
-            ),
+            "parts": object_of("What the note's digests are of, as stored.", {}, {name: text() for name in PART_NAMES}),
             "decoded": object_of(
                 "The same, for people.",
-                {"body": {"type": "object"}},
+                {},
                 {
+                    "body": {"type": "object"},
                     "state": {"type": "object"},
                     "evidence": {"type": "object"},
                     "request": text("The Scheme's body, as it came."),
                 },
             ),
+        },
+        {
+            "erased": object_of(
+                "The parts that were erased on request: the entry that says so.", {}, dict.fromkeys(PART_NAMES, SEQ)
+            )
         },
     ),
     "Receipt": object_of(
@@ -149,6 +159,10 @@ _ANSWERED: Final[dict[str, Shape]] = {
             "pem": text("The same as SubjectPublicKeyInfo PEM."),
             "valid_from": SEQ,
             "valid_to": {"type": ["integer", "null"], "description": "null: still valid."},
+            "revoked_at": {
+                "type": ["integer", "null"],
+                "description": "The size from which on what it signed is not trusted; null: not revoked.",
+            },
         },
         {"vkey": text("Of a checkpoint key: its C2SP verifier key, as witnesses and other tools take it.")},
     ),

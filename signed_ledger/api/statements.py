@@ -77,6 +77,7 @@ def view_statement(card_id: str, statement: Statement, cursor: str | None = None
         "movements": [_view_movement(movement) for movement in statement.movements],
         "closing": _view_amounts(statement.closing),
         "next_cursor": cursor,
+        **({} if statement.erased is None else {"erased_to": statement.erased.seq}),
     }
 
 

@@ -73,8 +73,8 @@ def _view_totals(state: AuthorisationState) -> dict[str, Any]:
     return {"totals": encode_totals(state.totals, state.currency), **expires}
 
 
-def view_entry(stored: StoredEntry, keyring: Keyring) -> dict[str, Any]:
-    """An entry whole: the bytes that prove it, and what they say."""
+def view_entry(stored: StoredEntry, keyring: Keyring, erased: dict[str, int] | None = None) -> dict[str, Any]:
+    """An entry whole: the bytes that prove it, and what they say. `erased` has the seq of a part's erasure."""
     signed = _signed(stored)
     parts = {name: data for name, data in stored.parts._asdict().items() if data is not None}
     return {
@@ -86,6 +86,7 @@ def view_entry(stored: StoredEntry, keyring: Keyring) -> dict[str, Any]:
         "kid": kid_of(keyring.entry_key_at(stored.seq)),
         "parts": {name: _text(name, data) for name, data in parts.items()},
         "decoded": _decode_parts(parts),
+        **({"erased": erased} if erased else {}),
     }
 
 
@@ -105,6 +106,7 @@ def view_key(key: RegisteredKey) -> dict[str, Any]:
         "pem": encode_public_pem(key.public_key).decode(),
         "valid_from": key.valid_from,
         "valid_to": key.valid_to,
+        "revoked_at": key.revoked_at,
         **({"vkey": vkey_of(key.whose, key.public_key)} if key.role == "checkpoint" else {}),
     }
 

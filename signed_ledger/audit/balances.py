@@ -45,17 +45,23 @@ class Doubts:
 
     def __init__(self) -> None:
         self._certain: set[object] | None = None  # None: everything
+        self._doubtful: set[object] = set()  # by name
 
     def lose(self) -> None:
         self._certain = set()
 
+    def doubt(self, name: object) -> None:
+        """Of this alone it is not known any more."""
+        self._doubtful.add(name)
+
     def settle(self, name: object) -> None:
         """From here on this is known."""
+        self._doubtful.discard(name)
         if self._certain is not None:
             self._certain.add(name)
 
     def about(self, name: object) -> bool:
-        return self._certain is not None and name not in self._certain
+        return name in self._doubtful or (self._certain is not None and name not in self._certain)
 
 
 class Balances:
@@ -93,6 +99,10 @@ class Balances:
     def lose_accounts(self) -> None:
         """An entry is known to have changed an account, but not how."""
         self._accounts.lose()
+
+    def lose_sums(self, scheme: str) -> None:
+        """Something that was posted with this Scheme was erased."""
+        self._sums.doubt(scheme)
 
     def is_doubtful(self, account: AccountId) -> bool:
         return self._accounts.about(account)

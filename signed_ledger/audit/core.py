@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from signed_ledger.audit.derived import compare_rows, refuse_rows
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
 from signed_ledger.audit.log import Log
 from signed_ledger.audit.opened import Check, Opened
@@ -56,15 +57,17 @@ class Audit:
         read_again: Callable[[int], tuple[Any, Any]],
         seen: LastSeen | None = None,
         look_up: LookUp | None = None,
+        erasing: Erasing | None = None,
     ) -> None:
         """`read_again` gives the note and body that stand at a seq, for presentments of what was settled long ago.
 
         `look_up` completes a position by the derived rows that were not read with it.
         """
-        self.opener = Opener(tally, trust)
+        self.erasing = erasing or Erasing(tally)
+        self.opener = Opener(tally, trust, self.erasing)
         self.log = Log(tally)
         self.seen = Seen(tally, seen)
-        self.replay = Replay(tally, read_again)
+        self.replay = Replay(tally, read_again, self.erasing)
         self.first_time: int | None = None
         self.last_time: int | None = None
         self.authorities: set[str] = set()
@@ -116,7 +119,9 @@ class Audit:
     def end(self) -> None:
         """After the last position."""
         self.replay.end()
+        self.erasing.end(self.replay.balances.book.accounts)
         self.seen.end(0 if self.opener.last is None else self.opener.last.seq + 1)
+        self.opener.registry.end()
         if self.opener.last is None:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
 

@@ -3,7 +3,8 @@
 import sqlite3
 from typing import Final
 
-from signed_ledger.audit.reading import SQLITE_ERRORS, LedgerFile, Position, guarded
+from signed_ledger.audit.connecting import SQLITE_ERRORS
+from signed_ledger.audit.reading import LedgerFile, Position, guarded
 from signed_ledger.merkle import TILE_WIDTH, Tile, leaf_hash
 from signed_ledger.tables import DERIVED_TABLES, LEDGER_TABLES, TABLES, Row, Table
 

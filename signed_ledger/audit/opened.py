@@ -30,6 +30,7 @@ class Opened:
     checks: list[Check] = field(default_factory=list)
     is_signed: bool = False
     follows_gap: bool = False
+    erased_by: int | None = None  # the seq of what says that the body was erased
 
     @property
     def seq(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from signed_ledger.audit.agreement import check_evidence
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.opened import Check, Opened
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.registry import Registry
@@ -14,7 +15,17 @@ from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.encoding import SignedEntry, decode_body, decode_entry, decode_evidence, decode_state
 from signed_ledger.errors import Invalid
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import ZERO_DIGEST, Body, Entry, Genesis, KeyChange, PartDigest
+from signed_ledger.records import (
+    PART_NAMES,
+    ZERO_DIGEST,
+    Attestation,
+    Body,
+    Entry,
+    Genesis,
+    KeyChange,
+    PartDigest,
+    RootChange,
+)
 from signed_ledger.sealing import check_key_id, open_part
 from signed_ledger.signing import kid_of
 from signed_ledger.tables import Row
@@ -30,18 +41,25 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "state": decode_state,
     "evidence": decode_evidence,
 }
-_KEY_KINDS: Final = (Genesis.KIND, KeyChange.KIND)
+_KEY_KINDS: Final = (Genesis.KIND, KeyChange.KIND, RootChange.KIND, Attestation.KIND)
 
 
 class Opener:
     """Opens positions in order of seq."""
 
-    def __init__(self, tally: Tally, trust: Trust | None, bodies: Mapping[int, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        trust: Trust | None,
+        erasing: Erasing | None = None,
+        bodies: Mapping[int, bytes] | None = None,
+    ) -> None:
         """`bodies` are those of key entries by seq, where nothing else of the parts is to be had."""
         self._bodies = bodies
         self.registry = Registry(tally, trust)
         self.last: Opened | None = None
         self._tally = tally
+        self._erasing = erasing or Erasing(tally)
         self._next_seq = 0
         self._prev: bytes | None = ZERO_DIGEST  # what the next entry must name; None where that is not known
         self._time = 0
@@ -135,14 +153,16 @@ class Opener:
     def _open_parts(self, opened: Opened, rows: list[Row]) -> None:
         entry = opened.entry
         assert entry is not None
-        if len(rows) != 1:
+        stored = dict(zip(PART_NAMES, rows[0][1:] if rows else (None, None, None), strict=True))
+        gone = self._erasing.look(entry, stored)
+        opened.erased_by = gone.get("body")
+        if len(rows) > 1 or (not rows and opened.erased_by is None):
             self._fault(opened, f"stands {len(rows)} times in parts" if rows else "its parts are missing")
-        if not rows:
+        if not rows and opened.erased_by is None:
             return
-        _, body, state, evidence = rows[0]
-        opened.body = self._open_part(opened, "body", entry.body, body)
-        opened.state = self._open_part(opened, "state", entry.state, state)
-        opened.evidence = self._open_part(opened, "evidence", entry.evidence, evidence)
+        for name in PART_NAMES:
+            if name not in gone:
+                setattr(opened, name, self._open_part(opened, name, getattr(entry, name), stored[name]))
         if opened.body is not None and entry.kind != opened.body.KIND:
             self._fault(opened, f"the body is of a {opened.body.KIND} entry, its entry a {entry.kind}", Step.PARTS)
             opened.body = None

@@ -8,9 +8,10 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from signed_ledger.audit.connecting import SQLITE_ERRORS
 from signed_ledger.audit.lookups import FileTiles
 from signed_ledger.audit.opened import Opened
-from signed_ledger.audit.reading import SQLITE_ERRORS, LedgerFile, Position
+from signed_ledger.audit.reading import LedgerFile, Position
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.audit.tiles import SeenTree
 from signed_ledger.encoding import decode_body, decode_entry, decode_state

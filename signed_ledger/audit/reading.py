@@ -6,24 +6,19 @@ place, columns of another type, rows without a seq, an endless blob, a torn page
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from signed_ledger.audit.connecting import SQLITE_ERRORS, connect
 from signed_ledger.audit.steps import Step, Tally, printable
 from signed_ledger.errors import Invalid
 from signed_ledger.tables import LEDGER_TABLES, LOG_TABLES, TABLES, Row, Table
 
-VALUE_BYTES_MAX: Final = 1_048_576
-"""SQLite refuses to hand out a longer value: what a hostile file makes us hold in memory is bounded."""
-BUSY_TIMEOUT_MS: Final = 5_000
-CACHE_KIB: Final = 16_384
 STRUCTURE_FAULTS_MAX: Final = 100
 
 ROWS_KEPT_MAX: Final = 100
 """Of one seq and table, where a genuine ledger has one row at most."""
-SQLITE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What a damaged file makes `sqlite3` raise; the second where the damage gets into the very error message."""
-_CAN_NOT_LOCK: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _OF_THE_MACHINE: Final = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -58,7 +53,7 @@ class LedgerFile:
         """
         self._tally = tally
         self._start = start
-        self._connection, self.ignores_log = _connect(path)
+        self._connection, self.ignores_log = connect(path)
         try:
             self._kinds = _kinds_of_tables(self._connection)
             if not any(table.name in self._kinds for table in TABLES):
@@ -108,6 +103,24 @@ class LedgerFile:
         except SQLITE_ERRORS:
             return None, None
         return (rows[0][0], rows[0][1]) if rows else (None, None)
+
+    def claimed_erasures(self) -> Iterator[Row]:
+        """Seq, note and body of what the derived rows call erasures: before the entries are read, and not believed."""
+        statement = (
+            "SELECT e.seq, e.note, p.body FROM main.keys AS k CROSS JOIN main.entries AS e ON e.seq = k.seq "
+            "JOIN main.parts AS p ON p.seq = e.seq WHERE k.kind = 'erasure'"
+        )
+        if not all(self._readable[name] for name in ("keys", "entries", "parts")):
+            return
+        try:
+            yield from self._connection.execute(statement)
+        except SQLITE_ERRORS:  # told where the tables are read
+            return
+
+    def rows(self, statement: str, *values: object) -> Iterator[Row]:
+        """Read again, row by row; ends early where the file can be read no further, which was told before."""
+        with suppress(*SQLITE_ERRORS):
+            yield from self._connection.execute(statement, values)
 
     def check_structure(self) -> None:
         """Have SQLite compare tables with their indexes and types, and follow every page."""
@@ -246,48 +259,3 @@ def _kinds_of_tables(connection: sqlite3.Connection) -> dict[str, str]:
         "SELECT lower(name), type, sql LIKE 'create virtual%' FROM sqlite_schema WHERE type IN ('table', 'view')"
     )
     return {str(name): "virtual" if virtual else str(kind) for name, kind, virtual in connection.execute(statement)}
-
-
-# --- opening -------------------------------------------------------------------------------------------------------
-
-
-def _connect(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """Open read-only. Gives whether a write-ahead log beside the file is left unread.
-
-    That is where SQLite can not make its lock file: a folder that is not writable. The file then is read as one that
-    nobody changes.
-    """
-    if not path.is_file():
-        raise Invalid(str(path), "is not there, or not a file")
-    try:
-        return _begin(path, "mode=ro"), False
-    except SQLITE_ERRORS as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _CAN_NOT_LOCK:
-            raise Invalid(str(path), f"can not be read as a database: {error}") from None
-    try:
-        log = path.with_name(f"{path.name}-wal")
-        return _begin(path, "mode=ro&immutable=1"), log.exists() and log.stat().st_size > 0
-    except SQLITE_ERRORS as error:
-        raise Invalid(str(path), f"can not be read as a database: {error}") from None
-
-
-def _begin(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None)
-    try:
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
-        connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-        for pragma in (
-            f"busy_timeout = {BUSY_TIMEOUT_MS}",
-            f"cache_size = -{CACHE_KIB}",
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-            "query_only = ON",
-            "mmap_size = 0",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("BEGIN")
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -3,7 +3,7 @@
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
-from signed_ledger.records import Body, Genesis, KeyChange
+from signed_ledger.records import Attestation, Body, Genesis, History, RegistryChange, RootChange
 from signed_ledger.trust import Trust
 
 
@@ -16,6 +16,8 @@ class Registry:
 
     def __init__(self, tally: Tally, trust: Trust | None) -> None:
         self.keyring: Keyring | None = None
+        self.named: list[tuple[int, History]] = []  # each history for which an entry vouches, and that entry's seq
+        self.trusted_since: int | None = None  # the entry from which on the trust file's root keys are the ledger's
         self._tally = tally
         self._trust = trust
         self._versions_are_lost = False
@@ -48,31 +50,55 @@ class Registry:
             return
         if body is None:
             self._versions_are_lost = self._is_damaged = True
-        if not isinstance(body, KeyChange):
+        if not isinstance(body, RegistryChange):
             return
         self._tally.checked[Step.REGISTRY] += 1
-        if self._versions_are_lost and body.version > self.keyring.version:
+        if self._versions_are_lost and not isinstance(body, Attestation) and body.version > self.keyring.version:
             self.keyring.version, self._versions_are_lost = body.version - 1, False
         try:
-            self.keyring.check(body)
+            self.keyring.check(body, seq)
         except (Invalid, KeyChangeRefused) as error:
             self._is_damaged = True
-            self._fault(seq, f"the {body.op} of {body.role} key {body.kid[:16]} is not admitted: {error}")
+            self._fault(seq, f"{_described(body)} is not admitted: {error}")
         else:
             self.keyring.apply(body, seq)
+            history = History(seq, body.root) if isinstance(body, Attestation) else body.history
+            if history is not None:
+                self.named.append((seq, history))
+
+    def end(self) -> None:
+        """After the last entry: whether the trust file's root keys were the ledger's at any time."""
+        if self._trust is None or self.keyring is None:
+            return
+        keys, threshold = self._trust.root_keys, self._trust.threshold
+        for root_set in self.keyring.root_sets:
+            if root_set.is_same(keys, threshold):
+                self.trusted_since = root_set.seq
+                return
+        genesis = self.keyring.root_sets[0]
+        if set(keys) != set(genesis.keys):
+            self._tally.fault(0, Step.TRUST, "the genesis has another root keys than the trust file")
+        if threshold != genesis.threshold:
+            self._tally.fault(0, Step.TRUST, _differing("threshold", threshold, genesis.threshold))
 
     def _compare(self, genesis: Genesis) -> None:
         if self._trust is None:
             return
         self._tally.checked[Step.TRUST] += 1
-        for name, ours, theirs in (
-            ("origin", self._trust.origin, genesis.origin),
-            ("root keys", set(self._trust.root_keys), set(genesis.root_keys)),
-            ("threshold", self._trust.threshold, genesis.threshold),
-        ):
-            if ours != theirs:
-                shown = "" if isinstance(ours, set) else f": {theirs} where {ours} is trusted"
-                self._tally.fault(0, Step.TRUST, f"the genesis has another {name} than the trust file{shown}")
+        if self._trust.origin != genesis.origin:
+            self._tally.fault(0, Step.TRUST, _differing("origin", self._trust.origin, genesis.origin))
 
     def _fault(self, seq: int, reason: str) -> None:
         self._tally.fault(seq, Step.REGISTRY, reason)
+
+
+def _differing(name: str, ours: object, theirs: object) -> str:
+    return f"the genesis has another {name} than the trust file: {theirs} where {ours} is trusted"
+
+
+def _described(body: RegistryChange) -> str:
+    if isinstance(body, RootChange):
+        return "the change of root keys"
+    if isinstance(body, Attestation):
+        return f"the attestation of key {body.kid[:16]}"
+    return f"the {body.op} of {body.role} key {body.kid[:16]}"

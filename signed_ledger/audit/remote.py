@@ -100,7 +100,7 @@ class LogAudit:
         self._published = published
         self._checkpoint = signed.checkpoint
         self._bodies = bodies
-        self._opener = Opener(self._tally, trust, bodies)
+        self._opener = Opener(self._tally, trust, bodies=bodies)
         self._seen = Seen(self._tally, seen)
         self._has_trust = trust is not None
         self._tree = Tree()

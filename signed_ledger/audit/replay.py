@@ -7,16 +7,18 @@ from collections import defaultdict
 
 from signed_ledger.audit.balances import Balances, Touch, touch_of
 from signed_ledger.audit.batches import Batches
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.lives import Lives, ReadAgain
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.past import BySchemeRemembered, Past
 from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.audit.wording import difference, shown_state
 from signed_ledger.errors import Invalid, Malformed, Refusal, StateConflict
-from signed_ledger.money import format_minor
 from signed_ledger.records import (
     Body,
     CardChange,
     CardTransaction,
+    Erasure,
     JournalLine,
     Load,
     Opening,
@@ -27,18 +29,19 @@ from signed_ledger.records import (
     Transaction,
 )
 from signed_ledger.rules import Asked, Authorised, Book, ChangeCard, Command, Settle, Slot, apply, decide, remember
-from signed_ledger.tables import Row, derived_rows
+from signed_ledger.tables import Row, derived_rows, state_rows
 
 
 class Replay:
     """Takes every entry in, in order of seq. The book holds an authorisation only while it is decided upon."""
 
-    def __init__(self, tally: Tally, read_again: ReadAgain) -> None:
+    def __init__(self, tally: Tally, read_again: ReadAgain, erasing: Erasing) -> None:
         """`read_again` gives the note and body that stand at a seq."""
         self.balances = Balances()
-        self.batches = Batches(tally)
+        self.batches = Batches(tally, erasing)
         self.transactions = 0
         self._tally = tally
+        self._erasing = erasing
         self._lives = Lives(read_again)
         self._webhooks: dict[str, dict[str, int]] = defaultdict(dict)
         self._form = 1
@@ -60,6 +63,8 @@ class Replay:
         if opened.entry is None or not opened.is_signed:
             self._lose(None if opened.entry is None else opened.entry.kind)
             return None
+        if opened.body is None and opened.erased_by is not None:
+            return self._take_erased(opened, opened.erased_by)
         if opened.body is None:
             self._skip(opened)
             return None
@@ -94,6 +99,26 @@ class Replay:
         self.balances.lose_body(kind)
         self._adopt(opened)
 
+    def _take_erased(self, opened: Opened, erasure: int) -> list[tuple[str, Row]]:
+        """An entry of a card that is no more: it makes no row, but for a balance that stays."""
+        assert opened.entry is not None
+        entry, seq = opened.entry, opened.seq
+        if entry.kind == JournalLine.KIND:
+            self.batches.take_erased_line(seq, erasure)
+        elif entry.kind == Opening.KIND:
+            self.batches.take_erased_opening(seq, erasure)
+        elif entry.kind == CardTransaction.KIND:
+            self.transactions += 1
+            is_bare = entry.state is None and entry.evidence is None
+            self.batches.take_erased_transaction(seq, erasure, is_bare=is_bare)
+        else:
+            self.batches.take_other()
+        self._erasing.check_left(erasure, seq, opened.state)
+        if opened.state is None:
+            return []
+        self.balances.adopt(opened.state)
+        return state_rows(seq, opened.state)
+
     def _take(self, opened: Opened, body: Body) -> list[tuple[str, Row]] | None:
         touch = touch_of(body)
         if touch is not None:
@@ -104,6 +129,8 @@ class Replay:
             self._judge(opened, body)
         elif isinstance(body, CardChange) and self.balances.can_judge_card(body.card.card_id):
             self._judge_card(opened, body)
+        elif isinstance(body, Erasure):
+            self._erasing.take(opened.seq, body)
         rows = self._apply(opened, body, touch)
         if isinstance(body, CardChange | Terms | Settlement):  # release 0.1 wrote none of these
             self._form = 2
@@ -116,12 +143,19 @@ class Replay:
     def _follow(self, seq: int, body: Body) -> None:
         if isinstance(body, JournalLine):
             self.batches.take_line(seq, body)
+            self._follow_posting(body)
         elif isinstance(body, Opening):
             self.batches.take_opening(seq, body.account)
         elif isinstance(body, Transaction):
             self.batches.take_transaction(seq, body, self.balances.is_open)
         else:
             self.batches.take_other()
+
+    def _follow_posting(self, line: JournalLine) -> None:
+        erasure, (kind, _, scheme) = self.batches.erased_by, line.owner.partition(":")
+        if erasure is not None and kind == "scheme":
+            self.balances.lose_sums(scheme)
+            self._erasing.take_posting(erasure, scheme)
 
     def _fault(self, opened: Opened, step: Step, reason: str) -> None:
         self._is_faulty = True
@@ -133,6 +167,7 @@ class Replay:
         if isinstance(body, Load):
             self._decide_again(opened, body, body)
         elif isinstance(body, Settlement):
+            self._erasing.take_settlement(opened.seq, body.scheme)
             if self.balances.can_judge_settlement(body):
                 self._decide_again(opened, body, Settle(body.scheme, body.date, body.day_ends))
         else:
@@ -215,7 +250,7 @@ class Replay:
             if isinstance(body, CardTransaction) and isinstance(given, CardTransaction) and body.form == 1:
                 given = given.in_first_form
             if given != body:
-                self._fault(opened, Step.DECISIONS, _difference(body, given))
+                self._fault(opened, Step.DECISIONS, difference(body, given))
 
     # --- 11: what it leaves -----------------------------------------------------------------------------------------
 
@@ -244,11 +279,13 @@ class Replay:
         if given is not None:
             self._tally.checked[Step.DECISIONS] += 1
         if opened.entry.state is None and given is not None:
-            self._fault(opened, Step.DECISIONS, f"leaves {_shown(given)}, but has no state that says so")
+            self._fault(opened, Step.DECISIONS, f"leaves {shown_state(given)}, but has no state that says so")
         elif opened.entry.state is not None and given is None:
             self._fault(opened, Step.DECISIONS, "has a state, though it changes no account")
         elif opened.state is not None and given is not None and opened.state != given:
-            self._fault(opened, Step.DECISIONS, f"leaves {_shown(given)}; its state says {_shown(opened.state)}")
+            self._fault(
+                opened, Step.DECISIONS, f"leaves {shown_state(given)}; its state says {shown_state(opened.state)}"
+            )
             self._adopt(opened)
 
     def _adopt(self, opened: Opened) -> None:
@@ -257,15 +294,3 @@ class Replay:
             self.balances.adopt(opened.state)
         elif opened.entry.state is not None:
             self.balances.lose_accounts()
-
-
-def _shown(state: State) -> str:
-    currency = state.account.currency
-    posted, held = format_minor(state.posted, currency), format_minor(state.held, currency)
-    return f"{state.account.owner} {currency} at posted {posted}, held {held}"
-
-
-def _difference(recorded: Transaction | CardChange, given: Body) -> str:
-    names = [name for name in recorded.__slots__ if getattr(recorded, name) != getattr(given, name, None)]
-    told = [f"{name} is {getattr(recorded, name)}, the rules give {getattr(given, name, None)}" for name in names]
-    return "not the decision that the rules give: " + "; ".join(told)

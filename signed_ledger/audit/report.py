@@ -1,9 +1,10 @@
 """What an audit says: facts about the ledger, each step's count, every fault, and what can not be known."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from signed_ledger.audit.revocations import Revoked
 from signed_ledger.audit.steps import TITLES, Finding, Step
 from signed_ledger.encoding import encode_time
 from signed_ledger.money import format_minor
@@ -74,6 +75,10 @@ class Report:
         None  # those of a policy that cosigned the newest checkpoint, where one was given
     )
     last_seen: str | None = None  # what became of the file of that name, in a sentence
+    erasures: int = 0  # how many entries say that parts were erased
+    erased: dict[str, int] = field(default_factory=dict)  # how many parts are gone by them, by name
+    trusted_since: int | None = None  # the entry from which on its root keys are the ledger's
+    revoked: tuple[Revoked, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -88,6 +93,7 @@ class Report:
         return {
             "ledger": self.ledger,
             "trust": self.trust,
+            "trusted_since": self.trusted_since,
             "ok": self.ok,
             "origin": self.origin,
             "entries": self.entries,
@@ -96,6 +102,8 @@ class Report:
             "checkpoint": None if self.checkpoint is None else self.checkpoint._asdict(),
             "transactions": self.transactions,
             "batches": self.batches,
+            "erasures": self.erasures,
+            "erased": self.erased,
             "head": None if self.head is None else {"seq": self.head.seq, "leaf": self.head.leaf.hex()},
             "first_time": _time_or_none(self.first_time),
             "last_time": _time_or_none(self.last_time),
@@ -108,6 +116,7 @@ class Report:
                 for step, checked, faults in self.steps
             ],
             "faults": [{"seq": seq, "step": int(step), "reason": reason} for seq, step, reason in self.faults],
+            "revoked": [one.to_json() for one in self.revoked],
             "not_known": list(self.not_known),
             "seconds": round(self.seconds, 3),
             "entries_per_second": round(self.entries_per_second),
@@ -141,4 +150,5 @@ def _key_json(key: RegisteredKey) -> dict[str, Any]:
         "whose": key.whose,
         "valid_from": key.valid_from,
         "valid_to": key.valid_to,
+        "revoked_at": key.revoked_at,
     }

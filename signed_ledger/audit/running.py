@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from signed_ledger.audit.core import Audit, Kept
+from signed_ledger.audit.erasing import Erasing, claims_of
 from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
 from signed_ledger.audit.lookups import with_derived
 from signed_ledger.audit.opened import Opened
@@ -19,6 +20,7 @@ from signed_ledger.audit.past import Past
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
+from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
@@ -93,19 +95,22 @@ def _audit(
     start = seen.size if seen is not None and mark is not None else 0
     file = LedgerFile(path, tally, start)
     try:
+        erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
         if seen is not None and mark is not None:
-            audit = _resumed(file, seen, mark, tally, trust)
+            audit = _resumed(file, seen, mark, tally, trust, erasing)
         else:
-            audit = Audit(tally, trust, file.note_and_body, seen)
+            audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
         _run(audit, file, jobs, progress, start)
         audit.end()
+        size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
+        revoked = check_revocations(audit.opener.registry, file, size, tally)
         if not start:
             file.check_structure()
         witnesses = witnessed(policy, None if audit.kept is None else audit.kept.cosigned)
-        not_known = not_known_of(file, trust, audit, seen, start, witnesses)
+        not_known = not_known_of(file, trust, audit, seen, start, witnesses) + erasing.not_known()
     finally:
         file.close()
-    report = _report(path, audit, tally, not_known, start, seen, time.perf_counter() - started)
+    report = _report(path, audit, tally, revoked, not_known, start, seen, time.perf_counter() - started)
     return Audited(replace(report, witnesses=None if policy is None else witnesses.names), audit.kept)
 
 
@@ -113,10 +118,12 @@ class CanNotResume(Exception):
     """What stands in the file up to the checkpoint is not what was verified; the whole is to be verified."""
 
 
-def _resumed(file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None) -> Audit:
+def _resumed(
+    file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None, erasing: Erasing
+) -> Audit:
     try:
         past = Past(file, seen.checkpoint, tally)
-        audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file))
+        audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file), erasing)
         audit.resume(past, mark)
     except Invalid as error:
         raise CanNotResume from error
@@ -172,6 +179,7 @@ def _report(
     path: Path,
     audit: Audit,
     tally: Tally,
+    revoked: tuple[Revoked, ...],
     not_known: list[str],
     start: int,
     seen: LastSeen | None,
@@ -195,6 +203,10 @@ def _report(
         keys=() if keyring is None else tuple(keyring),
         steps=tuple(StepResult(step, tally.checked[step], sum(f.step is step for f in faults)) for step in Step),
         faults=tuple(faults),
+        revoked=revoked,
+        trusted_since=audit.opener.registry.trusted_since,
         not_known=tuple(not_known),
         seconds=seconds,
+        erasures=len(audit.erasing.signed),
+        erased=dict(audit.erasing.parts),
     )

@@ -23,10 +23,11 @@ class Step(IntEnum):
     DECISIONS = 11
     LOG = 12
     SEEN = 13
+    REVOCATIONS = 14
 
 
 TITLES: Final = {
-    Step.TRUST: "the genesis has the trust file's origin, root keys and threshold",
+    Step.TRUST: "the ledger has the trust file's origin, and had its root keys and threshold",
     Step.REGISTRY: "each key entry is approved as the registry demands, in order of version",
     Step.ENTRIES: "entries are well-formed, without gap, chained, in order of time, with their parts",
     Step.ISSUER: "each entry is signed by the Issuer, under the one entry key valid there",
@@ -39,6 +40,7 @@ TITLES: Final = {
     Step.DECISIONS: "decisions and balances are what the rules give; derived tables say the same",
     Step.LOG: "tiles and every checkpoint kept are of this very history, signed by the checkpoint key",
     Step.SEEN: "the ledger has grown from the checkpoint seen last",
+    Step.REVOCATIONS: "what a revoked key signed from its size on is signed again by its successor",
 }
 
 

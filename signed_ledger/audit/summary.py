@@ -14,14 +14,15 @@ KID_CHARACTERS: Final = 16
 
 def summary_of(report: Report, *, show_all: bool = False) -> str:
     """Give the text; the first faults only, unless `show_all`."""
-    blocks = [_facts(report), _totals(report), _keys(report), _steps(report), _faults(report, show_all)]
+    blocks = [_facts(report), _totals(report), _keys(report), _revoked(report), _steps(report)]
+    blocks.append(_faults(report, show_all))
     blocks += [_not_known(report), _verdict(report)]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def _facts(report: Report) -> list[str]:
     facts = [("ledger", report.ledger), ("origin", report.origin or "not known")]
-    facts.append(("trust", report.trust or "the genesis's own word"))
+    facts.append(("trust", _trust(report)))
     counts = f"{report.entries:,}"
     if not report.is_log:
         counts += f", {report.transactions:,} transactions, {report.batches:,} batches"
@@ -33,6 +34,8 @@ def _facts(report: Report) -> list[str]:
         facts.append(("newest", f"checkpoint of {size:,} entries, {cosignatures} cosignatures kept with it"))
     if report.witnesses is not None:
         facts.append(("witness", ", ".join(report.witnesses) or "none of the policy's cosigned it"))
+    if report.erasures:
+        facts.append(("erased", _erased(report)))
     if report.first_time is not None and report.last_time is not None:
         facts.append(("time", f"{encode_time(report.first_time)} to {encode_time(report.last_time)}"))
     if report.head is not None:
@@ -47,6 +50,12 @@ def _since(report: Report) -> str:
     return f"verified now: the {report.entries - report.from_seq:,} since"
 
 
+def _erased(report: Report) -> str:
+    counts = ", ".join(f"{count:,} of {name}" for name, count in report.erased.items())
+    erasures = f"{report.erasures:,} erasure{'s' * (report.erasures != 1)}"
+    return f"{sum(report.erased.values()):,} parts ({counts}) by {erasures}"
+
+
 def _totals(report: Report) -> list[str]:
     names = ("posted", "issuer", "schemes", "cards", "held")
     rows = [(t.currency, *(format_minor(getattr(t, name), t.currency) for name in names)) for t in report.totals]
@@ -58,6 +67,21 @@ def _keys(report: Report) -> list[str]:
         (key.role, key.whose, key.kid[:KID_CHARACTERS], str(key.valid_from), _end(key.valid_to)) for key in report.keys
     ]
     return _table(("role", "whose", "kid", "valid from", "to"), rows, "<<<>>") if rows else []
+
+
+def _trust(report: Report) -> str:
+    if report.trust is None:
+        return "the genesis's own word"
+    return report.trust + (f", the root keys as of entry {report.trusted_since}" if report.trusted_since else "")
+
+
+def _revoked(report: Report) -> list[str]:
+    rows = [
+        (one.role, one.kid[:KID_CHARACTERS], *map(str, (one.at_size, one.before, one.signed_again, one.not_trusted)))
+        for one in report.revoked
+    ]
+    headings = ("revoked", "kid", "from size", "before, trusted", "signed again", "not trusted")
+    return _table(headings, rows, "<<>>>>") if rows else []
 
 
 def _end(valid_to: int | None) -> str:

@@ -6,6 +6,7 @@
     scheme:<name>    Liabilities:Schemes:Id-<name>:<currency>  what is cleared and not yet settled
     external:<name>  Assets:External:Id-<name>:<currency>      the Issuer's money elsewhere, from which it settles
     issuer           Equity:Issuer:<currency>                  the Issuer's own: what it puts in, gains and loses
+    erased           Liabilities:Erased:<currency>             the cards that were erased; it ends at nothing
 
 A beancount name is of letters, digits and `-`, and each of its parts begins with a capital or a digit: hence `Id-`, and
 in an id `--u` for `_`, `--p` for `.`, and `--h` for a `-` before one of `-_.`. Two ids never give one name.
@@ -18,12 +19,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from signed_ledger.books.erased import ERASED
 from signed_ledger.books.events import Batch, Closed
 from signed_ledger.encoding import encode_base64, encode_time
 from signed_ledger.money import format_minor
 from signed_ledger.records import ISSUER, AccountId
 
 _GROUPS: Final = {"card": "Liabilities:Cards", "scheme": "Liabilities:Schemes", "external": "Assets:External"}
+_ALONE: Final = {ISSUER: "Equity:Issuer", ERASED: "Liabilities:Erased"}
 _CODES: Final = {"_": "--u", ".": "--p", "-": "--h"}
 _ESCAPED: Final = re.compile(r"[_.]|-(?=[-_.])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +35,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def account_name(account: AccountId) -> str:
     """Give an account's name; no two accounts have the same one."""
     kind, _, name = account.owner.partition(":")
-    owner = "Equity:Issuer" if kind == ISSUER else f"{_GROUPS[kind]}:Id-{escaped(name)}"
+    owner = _ALONE.get(kind) or f"{_GROUPS[kind]}:Id-{escaped(name)}"
     return f"{owner}:{account.currency}"
 
 

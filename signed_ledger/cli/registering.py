@@ -1,90 +1,218 @@
 """Changes of the key registry: approved by the root, recorded as entries, taken up by running servers by themselves."""
 
-import os
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from signed_ledger.cli.hardware import create_in_token, token_of_next, usable
+from signed_ledger.cli.key_files import give_to_owner_of, unregistered_files
+from signed_ledger.cli.key_requests import Change, Request, approved, is_recorded, may_approve, write_request
 from signed_ledger.cli.passphrases import Passphrases
-from signed_ledger.cli.wiring import entry_signers, key_folder, opened_ledger
+from signed_ledger.cli.wiring import entry_signers, key_folder, opened_ledger, opened_store
 from signed_ledger.config import Settings
 from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring, approve, approving_name
-from signed_ledger.ledger import Ledger
-from signed_ledger.records import KeyChange, RegisteredKey
+from signed_ledger.ledger import Ledger, read_tree
+from signed_ledger.records import History, KeyChange, RegisteredKey, RootChange
+from signed_ledger.records.names import SERVICE_ROLES
 from signed_ledger.signing import IN_HARDWARE, KeyFolder, KeyUri, Signer, kid_of
 
 TRIES_MAX: Final = 5
 """How often a change is put again because another one came first."""
 
+Make: TypeAlias = Callable[[int], list[Change]]
+"""From the version that is next to the changes to make, with the approvals of the service's own keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """A rotation on disk. `reused` where the new key's file was there already; `left` are more such files."""
+    """A rotation, on disk at `seq` unless it waits in a request for approval. `next` will replace `new` one day.
+
+    `reused` where the new key's file was there already; `left` are more such files.
+    """
 
     role: str
     old: str
     new: str
+    next: str
     old_file: Path
     new_file: Path
-    seq: int
+    next_file: Path
+    seq: int | None
+    reused: bool
+    left: list[Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A key that is revoked from `at_size` on; `rotated` where the service's own key was replaced at once."""
+
+    kid: str
+    role: str
+    at_size: int
+    seq: int | None
+    rotated: Rotated | None
+
+
+class _Successor(NamedTuple):
+    """The keys of a rotation, before it is asked for."""
+
+    old: RegisteredKey
+    new: Signer
+    next: Signer
     reused: bool
     left: list[Path]
 
 
 class Registrar:
-    """Puts key changes to an open ledger, with the approvals of the root keys in the key folder."""
+    """Puts key changes to an open ledger with the approvals of the root keys in the key folder, or into a request."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, passphrases: Passphrases) -> None:
-        """Raises `Invalid` where fewer root keys are in the folder than must approve."""
+    def __init__(
+        self, ledger: Ledger, settings: Settings, passphrases: Passphrases, request_file: Path | None = None
+    ) -> None:
+        """With a `request_file` nothing is recorded; else raises `Invalid` where too few root keys are here."""
         self.ledger = ledger
         self._settings = settings
         self._passphrases = passphrases
-        self._roots = _root_signers(ledger.keyring, settings, passphrases)
+        self._request_file = request_file
+        if request_file is None:
+            _root_signers(ledger.keyring, settings, passphrases)
 
     @property
     def keyring(self) -> Keyring:
         return self.ledger.keyring
 
-    async def add(self, role: str, name: str, public_key: bytes) -> int:
+    async def add(self, role: str, name: str, public_key: bytes) -> int | None:
         """Register a party's public key; give the seq. Raises `KeyChangeRefused`, `Invalid` for a wrong name."""
-        return await self._submit(
-            lambda version: KeyChange("add", role, kid_of(public_key), public_key, name, version), list
-        )
+        kid = kid_of(public_key)
+        return await self._put(lambda version: [KeyChange("add", role, kid, public_key, name, version)])
 
-    async def retire(self, key: RegisteredKey) -> int:
-        """End a party's key; give the seq from which on it counts no more."""
-        return 1 + await self._submit(
-            lambda version: KeyChange("retire", key.role, key.kid, key.public_key, key.whose, version), list
+    async def retire(self, key: RegisteredKey) -> int | None:
+        """End a party's key; give the seq of the entry that says so."""
+        return await self._put(
+            lambda version: [KeyChange("retire", key.role, key.kid, key.public_key, key.whose, version)]
         )
 
     async def rotate(self, role: str, asked: KeyUri | None = None) -> Rotated:
-        """Replace the `entry` or `checkpoint` key by a new one, or by one that a broken-off rotation left.
+        """Replace the `entry` or `checkpoint` key by the one it pre-committed to, or a first time by any new one.
 
-        The new one is made in the token `asked` for, else where the old one is.
+        New keys are made in the token `asked` for, else where the old one is.
         """
-        folder, origin = key_folder(self._settings, self._passphrases, role), self.keyring.origin
+        found = self._successor(role, asked)
+        seq = await self._put(lambda version: [self._replacement(found, version)])
+        return self._rotated(found, seq)
+
+    async def revoke(self, kid: str, size: int) -> Revoked:
+        """Revoke a key from a size on; one of the service's own that is in use is replaced by the very next entry.
+
+        Where an earlier try was broken off between the two, the replacement is what is left to do.
+        """
+        key, role = self.keyring.find(kid), self.keyring.committed_role(kid)
+        whose = self.keyring.origin if key is None else key.whose
+        role = role if key is None else key.role
+        if role is None:
+            raise KeyChangeRefused(f"no key {kid[:16]} is registered or pre-committed; keys list shows those that are")
+        history = await self._history(size)
+        must_replace = key is not None and key.role in SERVICE_ROLES and key.valid_to is None
+        is_done = key is not None and key.revoked_at is not None and must_replace
+        found = self._successor(role) if must_replace else None
+
+        def make(version: int) -> list[Change]:
+            revocation = KeyChange("revoke", role, kid, None, whose, version, history=history)
+            changes: list[Change] = [] if is_done else [revocation]
+            if found is not None:
+                changes.append(self._replacement(found, version + len(changes), old_approves=False))
+            return changes
+
+        seq = await self._put(make)
+        at_size = key.revoked_at if is_done and key is not None and key.revoked_at is not None else size
+        return Revoked(kid, role, at_size, seq, None if found is None else self._rotated(found, seq))
+
+    async def change_root(self, root_keys: tuple[bytes, ...], threshold: int) -> int | None:
+        """Other root keys; they vouch for all entries so far."""
+        tree = self.ledger.tree
+        history = History(tree.size, tree.root())
+        return await self._put(lambda version: [RootChange(root_keys, threshold, version, history)])
+
+    async def submit(self, request: Request) -> list[int]:
+        """Record an approved request; give the seqs of what was not recorded before."""
+        changes = [change for change in request.changes if not is_recorded(change, self.keyring)]
+        if changes and changes[0].version != self.keyring.version + 1:
+            raise KeyChangeRefused("the registry has moved on since this was asked for; ask again")
+        return [answer.seq for answer in await asyncio.gather(*map(self.ledger.submit, changes))]
+
+    async def _history(self, size: int) -> History:
+        if not 0 <= size <= self.ledger.tree.size:
+            raise Invalid("--at-size", f"must be from 0 to {self.ledger.tree.size}, the entries that there are")
+        async with opened_store(self._settings) as store:
+            return History(size, (await read_tree(store, size)).root())
+
+    # --- rotation --------------------------------------------------------------------------------------------------
+
+    def _successor(self, role: str, asked: KeyUri | None = None) -> _Successor:
+        """Find or make the files of the new and the next key: a try that was broken off left them."""
+        folder = key_folder(self._settings, self._passphrases, role)
         old = self.keyring.current(role)
         old_file = folder.find(role, old.public_key)
-        self._old_signer(role)
+        if old.revoked_at is None:
+            self._old_signer(role)
         token = token_of_next(old_file, asked)
         left = usable(unregistered_files(self._settings.keys / role, self.keyring), token)
-        new = self._reuse(role, left[0]) if left else self._create(role, token)
-        new_file = folder.find(role, new.public_key)
-        _give_to_owner_of(old_file, new_file)
+        committed = self.keyring.next_kids.get(role)
+        reused = bool(left) and committed is None
+        if committed is not None:
+            new = self._committed(role, committed)
+        else:
+            new = self._reuse(role, left.pop(0)) if left else self._create(role, token)
+        following = self._reuse(role, left.pop(0)) if left else self._create(role, token)
+        for signer in (new, following):
+            if old_file.exists():
+                give_to_owner_of(old_file, folder.find(role, signer.public_key))
+        return _Successor(old, new, following, reused, left)
+
+    def _replacement(self, found: _Successor, version: int, *, old_approves: bool | None = None) -> KeyChange:
+        role, origin = found.old.role, self.keyring.origin
+        kid, following = kid_of(found.new.public_key), kid_of(found.next.public_key)
+        change = KeyChange("add", role, kid, found.new.public_key, origin, version, next_kid=following)
         name = approving_name(origin, role, origin)
-        seq = await self._submit(
-            lambda version: KeyChange("add", role, kid_of(new.public_key), new.public_key, origin, version),
-            lambda: [(name, new), (name, self._old_signer(role))],
+        old_approves = self.keyring.current(role).revoked_at is None if old_approves is None else old_approves
+        old = [(name, self._old_signer(role))] if old_approves else []
+        return replace(change, approvals=approve(change, origin, [(name, found.new), *old]))
+
+    def _rotated(self, found: _Successor, seq: int | None) -> Rotated:
+        role = found.old.role
+        keys = (found.old.public_key, found.new.public_key, found.next.public_key)
+        folder = key_folder(self._settings, self._passphrases, role)
+        old_file, new_file, next_file = (folder.find(role, key) for key in keys)
+        return Rotated(
+            role=role,
+            old=found.old.kid,
+            new=kid_of(found.new.public_key),
+            next=kid_of(found.next.public_key),
+            old_file=old_file,
+            new_file=new_file,
+            next_file=next_file,
+            seq=seq,
+            reused=found.reused,
+            left=found.left,
         )
-        return Rotated(role, old.kid, kid_of(new.public_key), old_file, new_file, seq, bool(left), left[1:])
 
     def _old_signer(self, role: str) -> Signer:
         folder = key_folder(self._settings, self._passphrases, role)
         return folder.signer(role, self.keyring.current(role).public_key)
+
+    def _committed(self, role: str, kid: str) -> Signer:
+        in_file = self._settings.keys / role / f"{kid}.pem"
+        in_token = in_file.with_suffix(IN_HARDWARE)
+        path = in_token if in_token.exists() else in_file
+        if not path.exists():
+            raise Invalid(
+                str(path), f"is not here: the {role} key pre-committed to it. Bring it; if it is lost, keys revoke it"
+            )
+        return self._reuse(role, path)
 
     def _reuse(self, role: str, path: Path) -> Signer:
         signer = key_folder(self._settings, self._passphrases, role).open(path)
@@ -100,67 +228,50 @@ class Registrar:
         opening = self._passphrases.opening(role)
         return KeyFolder(self._settings.keys, lambda: opening() if encrypted else None).create(role)
 
-    async def _submit(
-        self, make: Callable[[int], KeyChange], more_approvers: Callable[[], list[tuple[str, Signer]]]
-    ) -> int:
-        origin = self.keyring.origin
+    # --- approval --------------------------------------------------------------------------------------------------
+
+    async def _put(self, make: Make) -> int | None:
+        """Record the changes together and give the seq of the last; `None` where they wait in the request file."""
+        if self._request_file is not None:
+            write_request(self._request_file, self._request(make))
+            return None
         for _ in range(TRIES_MAX):
-            change = make(self.keyring.version + 1)
-            approvers = [(f"{origin}/root", root) for root in self._roots] + more_approvers()
+            request = self._request(make)
+            roots = _root_signers(self.keyring, self._settings, self._passphrases, request)
+            changes = approved(request, roots).changes
             try:
-                return (await self.ledger.submit(replace(change, approvals=approve(change, origin, approvers)))).seq
+                return [answer.seq for answer in await asyncio.gather(*map(self.ledger.submit, changes))][-1]
             except KeyChangeRefused as refused:
                 if refused.field != "version":  # else another change came first: the registry knows it by now
                     raise
         raise KeyChangeRefused("others change the registry all the time; try again")
 
+    def _request(self, make: Make) -> Request:
+        keyring = self.keyring
+        return Request(keyring.origin, keyring.root_keys, keyring.threshold, tuple(make(keyring.version + 1)))
+
 
 @asynccontextmanager
-async def registrar(settings: Settings, passphrases: Passphrases) -> AsyncIterator[Registrar]:
+async def registrar(
+    settings: Settings, passphrases: Passphrases, request_file: Path | None = None
+) -> AsyncIterator[Registrar]:
     """A registrar on the settings' ledger. Raises `Invalid` naming what is missing: ledger, entry key or root key."""
     async with opened_ledger(settings, entry_signers(settings, passphrases)) as ledger:
-        yield Registrar(ledger, settings, passphrases)
+        yield Registrar(ledger, settings, passphrases, request_file)
 
 
-def _root_signers(keyring: Keyring, settings: Settings, passphrases: Passphrases) -> list[Signer]:
-    held = key_folder(settings, passphrases, "root").held("root", keyring.root_keys)
+def _root_signers(
+    keyring: Keyring, settings: Settings, passphrases: Passphrases, request: Request | None = None
+) -> list[Signer]:
+    """As many root keys as must approve; of a new set all that are here."""
+    folder = key_folder(settings, passphrases, "root")
+    held: list[Signer] = [*folder.held("root", keyring.root_keys)]
     if len(held) < keyring.threshold:
         raise Invalid(
             str(settings.keys / "root"),
             f"holds {len(held)} of the {keyring.threshold} root keys that must approve a key change; bring "
-            + " or ".join(f"{kid_of(key)}.pem" for key in keyring.root_keys),
+            + " or ".join(f"{kid_of(key)}.pem" for key in keyring.root_keys)
+            + "; or write a --request FILE for them",
         )
-    return [*held[: keyring.threshold]]
-
-
-def unregistered_files(folder: Path, keyring: Keyring) -> list[Path]:
-    """Key files that no entry knows, oldest first: a rotation was broken off between the file and its entry."""
-    files = [path for kind in (".pem", IN_HARDWARE) for path in folder.glob(f"*{kind}") if not keyring.find(path.stem)]
-    return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
-def _give_to_owner_of(old_file: Path, new_file: Path) -> None:
-    """A server that runs as another user than who rotates must be able to read the new key before it is in use."""
-    old, new = old_file.stat(), new_file.stat()
-    if (old.st_uid, old.st_gid) == (new.st_uid, new.st_gid):
-        return
-    try:
-        os.chown(new_file, old.st_uid, old.st_gid)
-    except PermissionError:
-        if old.st_uid == new.st_uid:
-            return
-        raise Invalid(
-            str(new_file), f"would not be readable for the owner of {old_file.name}; run this as that user"
-        ) from None
-
-
-def find_by_prefix(keyring: Keyring, prefix: str) -> RegisteredKey:
-    """The one key whose kid starts with `prefix` (at least 8 hex digits); else `Invalid` or `KeyChangeRefused`."""
-    if len(prefix) < 8 or not set(prefix) <= set("0123456789abcdef"):
-        raise Invalid("KID", f"{prefix!r} must be at least the first 8 hex digits of a kid; keys list shows them")
-    found = [key for key in keyring if key.kid.startswith(prefix)]
-    if not found:
-        raise KeyChangeRefused(f"no key {prefix} is registered; keys list shows those that are")
-    if len(found) > 1:
-        raise Invalid("KID", f"{prefix} starts {len(found)} kids; give more digits")
-    return found[0]
+    new = () if request is None else tuple(may_approve(request) - set(keyring.root_keys))
+    return [*held[: keyring.threshold if not new else None], *folder.held("root", new)]

@@ -6,8 +6,7 @@ import gc
 import os
 import socket
 import textwrap
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Final
@@ -17,6 +16,7 @@ import structlog
 from signed_ledger import __version__
 from signed_ledger.api import make_admin_app, make_app, run_server
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
+from signed_ledger.cli.background import Background, Served
 from signed_ledger.cli.outcome import DONE, FAULT, told_status
 from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.term_commands import record_terms
@@ -29,13 +29,12 @@ from signed_ledger.cli.wiring import (
     opened_ledger,
     passphrases_of,
     trust_file,
+    witness_policy,
 )
 from signed_ledger.cli.workers import STOPS, supervise
 from signed_ledger.config import Settings, describe_settings, variable_of
-from signed_ledger.daily import Desk, Schedule, keep_settling
-from signed_ledger.errors import Fault, InternalError, Invalid, Overloaded
+from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger import Ledger
 from signed_ledger.money import MINOR_DIGITS
 from signed_ledger.publishing import Publisher
 from signed_ledger.records import Terms
@@ -52,8 +51,6 @@ else:
 
 log = structlog.get_logger("signed_ledger.cli")
 
-LOOK_SECONDS: Final = 1.0
-"""How long an idle server may not know of a key change that another process wrote."""
 WORKERS_MAX: Final = 64
 GC_THRESHOLD: Final = 20_000
 """A request makes no cycles worth collecting often; the default of 700 costs about a tenth of the throughput."""
@@ -120,6 +117,7 @@ def _run(main: Coroutine[None, None, int]) -> int:
 
 def _check_settings(settings: Settings) -> Terms | None:
     """Give the terms to be put in force, where the settings name some."""
+    witness_policy(settings)
     for currency in settings.currencies:
         if currency not in MINOR_DIGITS:
             raise Invalid(variable_of("currencies"), f"{currency} is not a currency of ISO 4217")
@@ -159,8 +157,11 @@ def _check_trust(settings: Settings, keyring: Keyring) -> None:
     trust = read_trust(path)
     if trust.origin != keyring.origin:
         raise Invalid(str(path), f"is of the ledger {trust.origin}, but {settings.database} is {keyring.origin}")
-    if (set(trust.root_keys), trust.threshold) != (set(keyring.root_keys), keyring.threshold):
+    same = [root_set.is_same(trust.root_keys, trust.threshold) for root_set in keyring.root_sets]
+    if not any(same):
         raise Invalid(str(path), f"names other root keys than {settings.database}: one of the two is not this ledger's")
+    if not same[-1]:
+        log.warning("trust_file_is_old", file=str(path), newest_seq=keyring.root_sets[-1].seq)
 
 
 def _with_port(settings: Settings, workers: int) -> Settings:
@@ -199,30 +200,28 @@ async def _serve(service: Service) -> int:
             head_seq=await reader.head(),
             workers=service.workers,
         )
-        publisher = Publisher(ledger, reader, checkpoint_lock(settings), service.load_checkpoint_signer, metrics)
+        policy = witness_policy(settings)
+        lock, load_signer = checkpoint_lock(settings), service.load_checkpoint_signer
+        publisher = Publisher(ledger, reader, lock, load_signer, metrics, policy)
         await publisher.open()
         app = make_app(ledger, reader, publisher, settings, metrics, clock)
         admin_app = make_admin_app(metrics)
-        publishing = asyncio.create_task(_keep_publishing(service, publisher, stop), name="publish")
-        daily = asyncio.create_task(_keep_settling(service, ledger, metrics), name="daily")
+        first = service.number == 0
+        background = Background(Served(settings, ledger, reader, publisher, policy, metrics, first), stop)
 
-        async def close_readers(_: object) -> None:
+        async def end_readers(_: object) -> None:
             """Before the ledger: the last connection to close takes the WAL back into the file, if it may write."""
-            for task in (daily, publishing):
-                task.cancel()
-            await asyncio.wait([daily, publishing])
+            await background.end()
             await reader.close()
 
-        app.on_cleanup.append(close_readers)
-        looking = asyncio.create_task(_keep_looking(ledger), name="look")
+        app.on_cleanup.append(end_readers)
         try:
             ended = await run_server(app, admin_app, ledger, settings, reuse_port=service.workers > 1, stop=stop)
         except OSError as error:
             raise _not_listening(error) from error
         finally:
-            for task in (looking, daily, publishing):
-                task.cancel()
-    return FAULT if ended or _has_failed(publishing) else DONE
+            await background.end()
+    return FAULT if ended or background.has_failed else DONE
 
 
 def _stop_on_signals(lifeline: Connection | None) -> asyncio.Event:
@@ -238,43 +237,6 @@ def _stop_on_signals(lifeline: Connection | None) -> asyncio.Event:
 
         loop.add_reader(lifeline.fileno(), orphaned)
     return stop
-
-
-async def _keep_looking(ledger: Ledger) -> None:
-    """An idle server writes nothing, so it would not meet what others wrote."""
-    while not ledger.stopped.done():
-        await asyncio.sleep(LOOK_SECONDS)
-        with suppress(Overloaded, InternalError):  # busy, it looks anyway; stopped, there is nothing to look for
-            await ledger.look()
-
-
-async def _keep_publishing(service: Service, publisher: Publisher, stop: asyncio.Event) -> None:
-    """The first worker publishes; the others tell what it did. Another history under our key ends the service."""
-    try:
-        await publisher.run(service.settings.checkpoint_interval_ms / 1_000, leads=service.number == 0)
-    except Fault as error:
-        log.critical("fault", reason=str(error))
-        stop.set()
-        raise
-
-
-def _has_failed(task: asyncio.Task[None]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is not None
-
-
-async def _keep_settling(service: Service, ledger: Ledger, metrics: Metrics) -> None:
-    """One worker is enough; that a command, or another server, settles at the same time harms nothing."""
-    settings = service.settings
-    if settings.settlement_hour is None or service.number > 0:
-        return
-
-    @asynccontextmanager
-    async def open_desk() -> AsyncIterator[Desk]:
-        async with opened_reader(settings) as reader:
-            yield Desk(ledger, reader, clock, metrics, serving=True)
-
-    schedule = Schedule(settings.settlement_hour, settings.zone, settings.settlements)
-    await keep_settling(open_desk, schedule, clock, metrics)
 
 
 def _not_listening(error: OSError) -> Invalid:

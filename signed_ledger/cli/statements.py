@@ -119,6 +119,10 @@ def _print_table(document: Document, width: int) -> None:
     print_table((*names, "about"), table, right=("seq", "amount", "balance"))
     print()
     print_facts((name, document["closing"][name]) for name in ("held", "available"))
+    if "erased_to" in document:
+        print(
+            f"\nWhat moved up to entry {document['erased_to']} was erased on request; the opening balance is after it."
+        )
 
 
 def _cells(row: Document) -> dict[str, str]:

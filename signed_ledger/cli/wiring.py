@@ -13,6 +13,7 @@ from signed_ledger.config import Settings
 from signed_ledger.errors import Fault, InternalError, Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Ledger, Limits, read_keyring
+from signed_ledger.policy import Policy, read_policy
 from signed_ledger.publishing import CheckpointLock
 from signed_ledger.signing import KeyFileRefused, KeyFolder, Signer
 from signed_ledger.store import Store
@@ -42,6 +43,11 @@ def entry_signers(settings: Settings, passphrases: Passphrases) -> Callable[[byt
 def checkpoint_signers(settings: Settings, passphrases: Passphrases) -> Callable[[bytes], Signer]:
     """From a checkpoint public key to its signer; each key file is read once."""
     return cache(partial(key_folder(settings, passphrases, "checkpoint").signer, "checkpoint"))
+
+
+def witness_policy(settings: Settings) -> Policy | None:
+    """The witnesses that cosign, where the settings name some. Raises `Invalid` naming the file and the line."""
+    return None if settings.witness_policy is None else read_policy(settings.witness_policy)
 
 
 def checkpoint_lock(settings: Settings) -> CheckpointLock:

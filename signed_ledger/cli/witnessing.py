@@ -13,7 +13,7 @@ from typing import Any, Final
 from signed_ledger.checkpoints import read_vkey, vkey_of
 from signed_ledger.cli.arguments import Commands, Parser, add_command, add_group
 from signed_ledger.cli.output import print_facts, print_json
-from signed_ledger.cli.passphrases import Passphrases, read_passphrase
+from signed_ledger.cli.passphrases import read_passphrase
 from signed_ledger.cli.workers import STOPS
 from signed_ledger.config import Settings
 from signed_ledger.encoding import COSIGNATURE, ED25519
@@ -119,7 +119,7 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
     """Serve; give 0 after SIGTERM."""
     if not 0 <= options.port <= 65535:
         raise Invalid("--port", "must be from 0 to 65535")
-    signer = read_private_key(options.key, Passphrases(options.passphrase_file).opening("witness"))
+    signer = read_private_key(options.key, lambda: _passphrase(options))
     configure_logging("info", options.log_format)
     with _opened(options.database) as state:
         witness = Witness(state, signer, lambda: int(time.time()))
@@ -128,6 +128,12 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
         except OSError as error:
             raise Invalid("can not listen", f"{error.strerror or error}; see --host and --port") from error
     return 0
+
+
+def _passphrase(options: argparse.Namespace) -> bytes:
+    if options.passphrase_file is None:
+        raise Invalid("--passphrase-file", f"must be given: {options.key} is encrypted")
+    return read_passphrase(options.passphrase_file)
 
 
 async def _serve(witness: Witness, host: str, port: int) -> None:

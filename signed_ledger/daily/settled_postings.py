@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from signed_ledger.daily.reconciling import Name, Posting
-from signed_ledger.errors import IntegrityViolation, Invalid, Refusal
+from signed_ledger.errors import IntegrityViolation, Invalid, Refusal, StateConflict
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.verified import verified_of_scheme, verified_settlement
 from signed_ledger.records import CardTransaction, SettledSum, Settlement, Unsettled
@@ -39,7 +39,7 @@ async def read_postings(
     """A settlement and its transactions, both parties' signatures verified.
 
     `keyring` is as of the settlement or later. Raises `IntegrityViolation` where one does not verify, or where together
-    they are not what was settled.
+    they are not what was settled; `StateConflict` where that is since some were erased.
     """
     known, end = span
     stored = await reader.entry(end)
@@ -52,7 +52,14 @@ async def read_postings(
             postings.append(_posting(body, entry.seq))
         known = page[-1].seq
     sums = {currency: replace(one, result=0) for currency, one in book.unsettled.get(scheme, {}).items()}
-    if sums != {one.currency: _unsettled(one) for one in settlement.sums}:
+    settled = {one.currency: _unsettled(one) for one in settlement.sums}
+    if sums != settled and await reader.has_erased(span[0] + 1, end):
+        raise StateConflict(
+            f"Transactions of the settlement at seq {end} were erased on request: what is left of them can not be "
+            "reconciled. The settlement itself is proved by its entry.",
+            field="date",
+        )
+    if sums != settled:
         raise IntegrityViolation(f"The transactions listed for the settlement at seq {end} are not those it settled.")
     return settlement, postings
 

@@ -5,25 +5,39 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from signed_ledger.encoding.erasures import decode_erasure, encode_erasure
 from signed_ledger.encoding.fields import Fields, money_members
+from signed_ledger.encoding.keys import (
+    decode_attestation,
+    decode_genesis,
+    decode_key_change,
+    decode_root_change,
+    encode_attestation,
+    encode_genesis,
+    encode_key_change,
+    encode_root_change,
+)
 from signed_ledger.encoding.settlements import decode_settlement, encode_settlement
 from signed_ledger.encoding.terms import decode_terms, encode_terms
-from signed_ledger.encoding.text import decode_base64, decode_json, encode_base64, encode_json
+from signed_ledger.encoding.text import decode_json, encode_base64, encode_json
 from signed_ledger.encoding.transactions import decode_card_transaction, encode_card_transaction
 from signed_ledger.errors import Invalid
 from signed_ledger.money import format_minor
 from signed_ledger.records import (
     MESSAGES,
     AccountId,
+    Attestation,
     Body,
     CardChange,
     CardState,
     CardTransaction,
+    Erasure,
     Genesis,
     JournalLine,
     KeyChange,
     Load,
     Opening,
+    RootChange,
     Settlement,
     State,
     Terms,
@@ -73,7 +87,7 @@ def decode_unsalted(fields: Fields) -> Body:
     return body
 
 
-def approval_digest(body: Genesis | KeyChange) -> bytes:
+def approval_digest(body: Genesis | KeyChange | RootChange) -> bytes:
     """SHA-256 of the body's canonical JSON without `approvals` and `salt`: what approving keys sign."""
     members = encode_unsalted(body)
     del members["approvals"]
@@ -105,55 +119,6 @@ def decode_state(data: bytes) -> State:
 
 
 # --- each class ----------------------------------------------------------------------------------------------------
-
-
-def _encode_genesis(body: Genesis) -> dict[str, Any]:
-    return {
-        "origin": body.origin,
-        "root_keys": [encode_base64(key) for key in body.root_keys],
-        "threshold": body.threshold,
-        "entry_key": encode_base64(body.entry_key),
-        "checkpoint_key": encode_base64(body.checkpoint_key),
-        "version": 0,
-        "approvals": body.approvals,
-    }
-
-
-def _decode_genesis(fields: Fields) -> Genesis:
-    fields.exactly("version", 0)
-    root_keys = fields.list_of_text("root_keys")
-    return Genesis(
-        origin=fields.text("origin"),
-        root_keys=tuple(decode_base64(key, "root_keys", 32) for key in root_keys),
-        threshold=fields.integer("threshold"),
-        entry_key=fields.base64("entry_key", 32),
-        checkpoint_key=fields.base64("checkpoint_key", 32),
-        approvals=fields.text("approvals"),
-    )
-
-
-def _encode_key(body: KeyChange) -> dict[str, Any]:
-    return {
-        "op": body.op,
-        "role": body.role,
-        "kid": body.kid,
-        "public_key": encode_base64(body.public_key),
-        "whose": body.whose,
-        "version": body.version,
-        "approvals": body.approvals,
-    }
-
-
-def _decode_key(fields: Fields) -> KeyChange:
-    return KeyChange(
-        op=fields.text("op"),
-        role=fields.text("role"),
-        kid=fields.text("kid"),
-        public_key=fields.base64("public_key", 32),
-        whose=fields.text("whose"),
-        version=fields.integer("version"),
-        approvals=fields.text("approvals"),
-    )
 
 
 def _encode_opening(body: Opening) -> dict[str, Any]:
@@ -220,8 +185,10 @@ def _decode_journal(fields: Fields) -> JournalLine:
 
 
 _ENCODERS: Final[dict[type[Body], Callable[[Any], dict[str, Any]]]] = {
-    Genesis: _encode_genesis,
-    KeyChange: _encode_key,
+    Genesis: encode_genesis,
+    KeyChange: encode_key_change,
+    RootChange: encode_root_change,
+    Attestation: encode_attestation,
     Opening: _encode_opening,
     CardChange: _encode_card,
     Terms: encode_terms,
@@ -229,14 +196,18 @@ _ENCODERS: Final[dict[type[Body], Callable[[Any], dict[str, Any]]]] = {
     CardTransaction: encode_card_transaction,
     Settlement: encode_settlement,
     JournalLine: _encode_journal,
+    Erasure: encode_erasure,
 }
 _DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
-    "genesis": _decode_genesis,
-    "key": _decode_key,
+    "genesis": decode_genesis,
+    "key": decode_key_change,
+    "root": decode_root_change,
+    "attest": decode_attestation,
     "account": _decode_opening,
     "card": _decode_card,
     "terms": decode_terms,
     "journal": _decode_journal,
+    "erasure": decode_erasure,
 }
 _TRANSACTION_DECODERS: Final[dict[str, Callable[[Fields], Body]]] = {
     "load": _decode_load,

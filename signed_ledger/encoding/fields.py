@@ -68,6 +68,14 @@ class Fields:
             raise Invalid(name, "is missing or not a list of objects")
         return [Fields(member) for member in value]
 
+    def lists_of_integers(self, name: str) -> list[list[int]]:
+        value = self._left.pop(name, None)
+        if type(value) is not list or not all(type(member) is list for member in value):
+            raise Invalid(name, "is missing or not a list of lists")
+        if not all(type(number) is int for member in value for number in member):
+            raise Invalid(name, "is not of integers")
+        return value
+
     def has(self, name: str) -> bool:
         return name in self._left
 

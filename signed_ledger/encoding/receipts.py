@@ -7,19 +7,20 @@ from signed_ledger.encoding.entries import PART_BYTES_MAX
 from signed_ledger.encoding.fields import Fields
 from signed_ledger.encoding.text import decode_json, encode_json
 from signed_ledger.errors import Invalid
-from signed_ledger.records import Genesis, KeyChange, Parts
+from signed_ledger.records import Genesis, KeyChange, Parts, RootChange
 
 RECEIPT_BYTES_MAX: Final = 1 << 19
 """Three parts of 65,535 bytes, each quotation mark escaped, and the rest."""
 KEYS_MAX: Final = 100
 
-KeyBody: TypeAlias = Genesis | KeyChange
+KeyBody: TypeAlias = Genesis | KeyChange | RootChange
 
 
 class Receipt(NamedTuple):
     """What proves entry `seq` of the ledger `origin` to an outsider. A part that is not shown is `None`.
 
-    `proof` is a C2SP tlog-proof, `keys` the key entries that introduced the entry and the checkpoint key, by version.
+    `proof` is a C2SP tlog-proof, `keys` the key entries that introduced the entry and the checkpoint key, by version,
+    and those that changed the root keys before.
     """
 
     seq: int

@@ -1,12 +1,16 @@
 """The one writer: queue, group, seal, append, answer."""
 
-from signed_ledger.ledger.following import read_keyring
+from signed_ledger.ledger.erasing import plan_erasure
+from signed_ledger.ledger.following import read_keyring, read_tree
 from signed_ledger.ledger.founding import create_ledger, found
-from signed_ledger.ledger.submissions import Answer, Keep, Settling, Submission, Webhook
-from signed_ledger.ledger.writer import Ledger, Limits
+from signed_ledger.ledger.limits import Limits
+from signed_ledger.ledger.submissions import Answer, Attest, ChangeRegistry, Keep, Settling, Submission, Webhook
+from signed_ledger.ledger.writer import Ledger
 
 __all__ = [
     "Answer",
+    "Attest",
+    "ChangeRegistry",
     "Keep",
     "Ledger",
     "Limits",
@@ -15,5 +19,7 @@ __all__ = [
     "Webhook",
     "create_ledger",
     "found",
+    "plan_erasure",
     "read_keyring",
+    "read_tree",
 ]

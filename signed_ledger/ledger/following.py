@@ -1,6 +1,6 @@
 """Following the chain: what the ledger was when this process started, and what other processes wrote since."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -8,12 +8,14 @@ from signed_ledger.encoding import decode_body, decode_entry
 from signed_ledger.errors import Fault, Invalid, KeyChangeRefused, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.known import Known
-from signed_ledger.ledger.verified import verified_body, verified_entry, verified_terms
+from signed_ledger.ledger.verified import signed_body, signed_entry, verified_terms
 from signed_ledger.merkle import TILE_WIDTH, Tree, leaf_hash, width_at
-from signed_ledger.records import DEFAULT_TERMS, Genesis, KeyChange, Terms
+from signed_ledger.records import DEFAULT_TERMS, Attestation, Genesis, KeyChange, RegistryChange, RootChange, Terms
 from signed_ledger.store import Store, StoredEntry
 
 log = structlog.get_logger("signed_ledger.ledger")
+
+_REGISTRY_KINDS: Final = (KeyChange.KIND, RootChange.KIND, Attestation.KIND)
 
 
 class Head(NamedTuple):
@@ -34,7 +36,7 @@ async def read_keyring(store: Store, newest: int) -> Keyring:
     if genesis.seq != 0 or not isinstance(body, Genesis):
         raise Invalid("genesis", "is not entry 0")
     keyring = Keyring(body)
-    verified_body(genesis, keyring)
+    signed_body(genesis, keyring)
     for stored in changes:
         _change_key(stored, keyring)
     return keyring
@@ -44,15 +46,20 @@ async def read_known(store: Store, keyring: Keyring, newest: int, cache_accounts
     """What a writer must know as of the entry at seq `newest`; raises `Invalid` where that does not verify."""
     stored = await store.terms_entry(newest)
     terms = DEFAULT_TERMS if stored is None else verified_terms(stored, keyring)
-    return Known(keyring, terms, await read_tree(store, newest + 1), cache_accounts_max)
+    known = Known(keyring, terms, await read_tree(store, newest + 1), cache_accounts_max)
+    known.terms_seq = 0 if stored is None else stored.seq
+    return known
 
 
 async def read_tree(store: Store, size: int) -> Tree:
     """The tree over the first `size` entries; raises `Invalid` where entries or tiles of its right edge are missing."""
     edges = await store.edges(size)
     for level, edge in enumerate(edges):
-        if len(edge) != width_at(level, (size >> (8 * level)) // TILE_WIDTH, size):
-            raise Invalid("tiles", f"some of level {level - 1} are missing: run signed-ledger rebuild")
+        if len(edge) == width_at(level, (size >> (8 * level)) // TILE_WIDTH, size):
+            continue
+        if level == 0:
+            raise Invalid("entries", "some of the newest are missing")
+        raise Invalid("tiles", f"some of level {level - 1} are missing: run signed-ledger rebuild")
     return Tree(size, edges)
 
 
@@ -69,7 +76,7 @@ async def follow(store: Store, known: Known, head: Head, newer: list[tuple[int, 
         for seq, note in newer[1:]:
             head = await _follow_one(store, known, head, seq, note)
             tree.append(leaf_hash(note))
-        verified_entry(await store.entry(head.seq), known.keyring)
+        signed_entry(await store.entry(head.seq), known.keyring)
     except (Invalid, Refusal) as error:
         raise Fault(f"what another process wrote after entry {newer[0][0]} does not verify: {error}") from error
     known.tree = tree  # not before: what is in it is published
@@ -80,19 +87,27 @@ async def _follow_one(store: Store, known: Known, head: Head, seq: int, note: by
     entry = decode_entry(note).entry
     if entry.seq != seq or seq != head.seq + 1 or entry.prev != leaf_hash(head.note):
         raise Invalid("prev", f"of entry {seq} is not the entry before it")
-    if entry.kind == KeyChange.KIND:
-        change = _change_key(await store.entry(seq), known.keyring)
-        log.info("key_changed", op=change.op, role=change.role, whose=change.whose, kid=change.kid, seq=seq)
+    if entry.kind in _REGISTRY_KINDS:
+        _tell(_change_key(await store.entry(seq), known.keyring), seq)
     elif entry.kind == Terms.KIND:
-        known.terms = verified_terms(await store.entry(seq), known.keyring)
+        known.terms, known.terms_seq = verified_terms(await store.entry(seq), known.keyring), seq
         log.info("terms_changed", seq=seq)
     return Head(seq, note, entry.time)
 
 
-def _change_key(stored: StoredEntry, keyring: Keyring) -> KeyChange:
-    change = verified_body(stored, keyring)
-    if not isinstance(change, KeyChange):
+def _tell(change: RegistryChange, seq: int) -> None:
+    if isinstance(change, KeyChange):
+        log.info("key_changed", op=change.op, role=change.role, whose=change.whose, kid=change.kid, seq=seq)
+    elif isinstance(change, RootChange):
+        log.info("root_changed", root_keys=len(change.root_keys), threshold=change.threshold, seq=seq)
+    else:
+        log.info("entries_attested", kid=change.kid, first=change.first, last=change.last, seq=seq)
+
+
+def _change_key(stored: StoredEntry, keyring: Keyring) -> RegistryChange:
+    change = signed_body(stored, keyring)
+    if not isinstance(change, RegistryChange):
         raise KeyChangeRefused(f"entry {stored.seq} is not a key entry")
-    keyring.check(change)
+    keyring.check(change, stored.seq)
     keyring.apply(change, stored.seq)
     return change

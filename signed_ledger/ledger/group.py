@@ -1,21 +1,44 @@
 """One group: what waits is decided, applied, chained and signed, in order, in memory. No I/O but a new key's file."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
-from signed_ledger.errors import IntegrityViolation, Invalid, KeyRevoked, Refusal, StateConflict, WebhookIdReused
+from signed_ledger.errors import (
+    IntegrityViolation,
+    Invalid,
+    KeyChangeRefused,
+    KeyRevoked,
+    Overloaded,
+    Refusal,
+    StateConflict,
+    WebhookIdReused,
+)
+from signed_ledger.ledger.erasing import planned
 from signed_ledger.ledger.following import Head
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.learning import Learned, settlement_of
-from signed_ledger.ledger.submissions import Answer, Keep, Look, Settling, Submission, Webhook
+from signed_ledger.ledger.submissions import Answer, Attest, ChangeRegistry, Keep, Look, Settling, Submission, Webhook
 from signed_ledger.ledger.verified import verified_transaction
+from signed_ledger.ledger.wanting import history_of
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import MESSAGES, AccountId, Body, Evidence, JournalLine, KeyChange, Opening, card
-from signed_ledger.rules import Asked, Command, Slot, accounts_for, apply, cards_for, decide
+from signed_ledger.records import (
+    MESSAGES,
+    AccountId,
+    Attestation,
+    Body,
+    Erasure,
+    Evidence,
+    JournalLine,
+    Opening,
+    RegistryChange,
+    Terms,
+    card,
+)
+from signed_ledger.rules import Asked, Command, Erase, Slot, accounts_for, apply, cards_for, decide
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
-from signed_ledger.store import Found, Row, Wanted
+from signed_ledger.store import Found, FoundErasing, Row, Wanted
 from signed_ledger.tables import derived_rows, ledger_rows, tile_rows
 
 log = structlog.get_logger("signed_ledger.ledger")
@@ -36,9 +59,15 @@ class Group:
         now: int,
         load_signer: Callable[[bytes], Signer],
         random_bytes: Callable[[int], bytes],
+        roots: dict[int, bytes],
     ) -> None:
+        """`roots` has, by size, the tree hashes of the histories that key changes name."""
         self.head = head
         self.rows: list[tuple[str, Row]] = []
+        self.erasures: list[Erasure] = []
+        self.erasing: FoundErasing | None = None  # what is of the card that is to be erased
+        self.terms_seq = known.terms_seq
+        self._roots = roots
         self._learned = Learned(known)
         self.book = self._learned.book
         self.tree = known.tree.copy()
@@ -77,8 +106,12 @@ class Group:
         if isinstance(submission, Keep):
             self._keep(submission)
             return None
-        if isinstance(submission, KeyChange):
-            return self._change_key(submission)
+        if isinstance(submission, ChangeRegistry):
+            return self._change_registry(submission)
+        if self._keyring.awaited == "entry":
+            raise Overloaded("The entry key is revoked and not yet replaced; nothing was decided.")
+        if isinstance(submission, Erase):
+            return self._erase(submission)
         if isinstance(submission, Webhook):
             self._check_key(submission)
             if submission.id in self._learned.webhooks:
@@ -106,7 +139,7 @@ class Group:
 
     def _command(self, submission: Submission) -> Command | None:
         """The command that a submission is, once the store was asked for what it names outright."""
-        if isinstance(submission, Look | Keep | KeyChange):
+        if isinstance(submission, Look | Keep | ChangeRegistry | Erase):
             return None
         if isinstance(submission, Settling):
             return submission.command
@@ -146,6 +179,9 @@ class Group:
         return command.key in self.book.authorisations and command.key not in self._learned.authorised
 
     def _check_trusted(self, command: Command) -> None:
+        if not isinstance(command, Terms) and not self._keyring.is_trusted(self.terms_seq):
+            self._learned.alarm(self.terms_seq, error := Invalid("terms", "are by a revoked key, and not signed again"))
+            raise _violation() from error
         if not self._learned.untrusted:
             return
         names: list[object] = [*accounts_for(self.book, command), *cards_for(self.book, command)]
@@ -173,8 +209,12 @@ class Group:
         if self._learned.settled_at.get(settling.command.scheme, -1) != settling.since:
             raise StateConflict("Another settlement came between: nothing was settled, run it again.", field="date")
 
-    def _change_key(self, change: KeyChange) -> Answer:
-        self._keyring.check(change)
+    def _change_registry(self, asked: ChangeRegistry) -> Answer:
+        change: RegistryChange = Attestation(*asked, self.tree.root()) if isinstance(asked, Attest) else asked
+        self._keyring.check(change, self._next_seq)
+        history = None if isinstance(change, Attestation) else history_of(change)
+        if history is not None and self._roots.get(history.size) != history.root:
+            raise KeyChangeRefused(f"the tree of {history.size} entries has another root here", field="root")
         answer = self._record([change], None)
         self._keyring.apply(change, answer.seq)
         return answer
@@ -186,6 +226,15 @@ class Group:
             if name not in self._learned.kept:
                 self._learned.kept.add(name)
                 self.rows.append((table, row))
+
+    def _erase(self, command: Erase) -> Answer:
+        assert self.erasing is not None
+        try:
+            self.erasures = planned(self.erasing, self._keyring, command).erasures
+        except IntegrityViolation as violation:
+            self._learned.alarm(self.head.seq, violation)
+            raise
+        return self._record([*self.erasures], None)._replace(erasures=tuple(self.erasures))
 
     # --- from here on it must succeed ------------------------------------------------------------------------------
 
@@ -217,26 +266,10 @@ class Group:
         self.rows += derived_rows(seq, body, effect)
         self.rows += tile_rows(seq, self.tree.append(sealed.ref.leaf))
         self._prev = sealed.ref.leaf
+        if isinstance(body, Terms):
+            self.terms_seq = seq
         self.head = Head(seq, sealed.note, place.time)
         return sealed
-
-
-def wanted_by(submissions: Iterable[Submission]) -> Wanted:
-    """What the store is asked for first: what submissions name outright."""
-    wanted = Wanted()
-    for submission in submissions:
-        if isinstance(submission, Webhook):
-            wanted.webhooks.append(submission.id)
-        command = submission.asked if isinstance(submission, Webhook) else submission
-        if isinstance(command, Asked):
-            wanted.authorisations.append(command.key)
-            if command.posting_key is not None:
-                wanted.postings.append(command.posting_key)
-        elif isinstance(command, Keep):
-            wanted.kept.append(command.seq)
-        elif isinstance(command, Settling):
-            wanted.settlements.append((command.command.scheme, command.known))
-    return wanted
 
 
 def reused(webhook: Webhook) -> WebhookIdReused:

@@ -18,6 +18,7 @@ class Known:
     def __init__(self, keyring: Keyring, terms: Terms, tree: Tree, cache_accounts_max: int) -> None:
         self.keyring = keyring
         self.terms = terms
+        self.terms_seq = 0  # the entry that they stand in; genesis's for the default ones
         self.tree = tree
         self.accounts: dict[AccountId, State] = {}  # oldest use first, and so are cards
         self.cards: dict[str, CardState] = {}
@@ -28,9 +29,9 @@ class Known:
         self.accounts.clear()
         self.cards.clear()
 
-    def remember(self, book: Book, tree: Tree) -> None:
+    def remember(self, book: Book, tree: Tree, terms_seq: int) -> None:
         """Take over what a group that is on disk left."""
-        self.terms = book.terms
+        self.terms, self.terms_seq = book.terms, terms_seq
         self.tree = tree
         self._keep(self.accounts, book.accounts.items())
         self._keep(self.cards, book.cards.items())

@@ -5,8 +5,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from signed_ledger.errors import Refusal
-from signed_ledger.records import CardChange, Evidence, KeyChange, Load, Request, Terms, Transaction, Unsettled
-from signed_ledger.rules import Asked, ChangeCard, Settle
+from signed_ledger.records import (
+    CardChange,
+    Erasure,
+    Evidence,
+    KeyChange,
+    Load,
+    RegistryChange,
+    Request,
+    RootChange,
+    Terms,
+    Transaction,
+    Unsettled,
+)
+from signed_ledger.rules import Asked, ChangeCard, Erase, Settle
 from signed_ledger.tables import Row
 
 
@@ -49,6 +61,14 @@ class Settling(NamedTuple):
     sums: dict[str, Unsettled]
 
 
+class Attest(NamedTuple):
+    """What the revoked key `kid` signed from `first` to `last` is to be signed again, over the tree as it is then."""
+
+    kid: str
+    first: int
+    last: int
+
+
 class Look(NamedTuple):
     """Nothing to write: catch up with what other processes wrote."""
 
@@ -69,21 +89,26 @@ class Keep(NamedTuple):
         return note + [("cosignatures", (self.seq, *cosignature)) for cosignature in self.cosignatures]
 
 
-Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | KeyChange | Keep | Look
+ChangeRegistry: TypeAlias = KeyChange | RootChange | Attest
+Submission: TypeAlias = Webhook | Asked | Load | ChangeCard | Terms | Settling | ChangeRegistry | Erase | Keep | Look
 """`Asked` without a webhook id is our own: an expiry."""
 
-Recorded: TypeAlias = Transaction | CardChange | Terms | KeyChange
+Recorded: TypeAlias = Transaction | CardChange | Terms | RegistryChange | Erasure
 """The bodies that answer a submission; the others come along with one."""
 
 
 class Answer(NamedTuple):
-    """A recorded decision or change that is on disk: its entry, and its body as an object and as stored."""
+    """A recorded decision or change that is on disk: its entry, and its body as an object and as stored.
+
+    An erasure that did not fit into one entry is answered with the last of them; `erasures` are all.
+    """
 
     seq: int
     body: Recorded
     entry: bytes
     body_bytes: bytes
     replayed: bool = False
+    erasures: tuple[Erasure, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -45,12 +45,25 @@ class VerifiedTransaction(NamedTuple):
     evidence: Evidence | None
 
 
-def verified_entry(stored: StoredEntry, keyring: Keyring) -> Entry:
-    """The entry, once its Issuer's signature verifies under the one key valid at its seq."""
+def signed_entry(stored: StoredEntry, keyring: Keyring) -> Entry:
+    """The entry, once its Issuer's signature verifies under the one key valid at its seq, revoked or not."""
     if stored.note is None:
         raise Invalid("entry", f"{stored.seq} is missing")
     key = keyring.entry_key_at(stored.seq)
     return open_entry(stored.note, origin=keyring.origin, seq=stored.seq, public_key=key)
+
+
+def verified_entry(stored: StoredEntry, keyring: Keyring) -> Entry:
+    """The same, once that key can be trusted there, or its successor vouches for the entry."""
+    entry = signed_entry(stored, keyring)
+    if not keyring.is_trusted(stored.seq):
+        raise Invalid("entry", f"{stored.seq} is by an entry key that is revoked there, and is not signed again")
+    return entry
+
+
+def signed_body(stored: StoredEntry, keyring: Keyring) -> Body:
+    """What an entry says, revoked or not: for entries that the root vouches for, and for who looks only."""
+    return _body(stored, signed_entry(stored, keyring))
 
 
 def verified_body(stored: StoredEntry, keyring: Keyring) -> Body:
@@ -103,6 +116,8 @@ def verified_transaction(stored: StoredEntry, keyring: Keyring) -> VerifiedTrans
     key = keyring.find(evidence.kid)
     if key is None or not key.is_valid_at(stored.seq):
         raise Invalid("evidence", f"is by a key that was not valid at seq {stored.seq}")
+    if not keyring.is_trusted_of(evidence.kid, stored.seq):
+        raise Invalid("evidence", f"of entry {stored.seq} is by a key that is revoked there, and is not signed again")
     verify_recorded(body, evidence, key)
     return VerifiedTransaction(ref, body, evidence)
 
@@ -129,7 +144,8 @@ def verified_posting(key: PostingKey, stored: StoredEntry, keyring: Keyring) -> 
 
 
 def verified_terms(stored: StoredEntry, keyring: Keyring) -> Terms:
-    body = verified_body(stored, keyring)
+    """Whether their entry is trusted is asked when they are to decide."""
+    body = signed_body(stored, keyring)
     if not isinstance(body, Terms):
         raise Invalid("keys", f"names entry {stored.seq}, which has no terms")
     return body

@@ -7,37 +7,31 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.following import Head, follow, read_keyring, read_known
-from signed_ledger.ledger.group import Deferred, Group, reused, wanted_by
+from signed_ledger.ledger.following import Head, follow, read_keyring, read_known, read_tree
+from signed_ledger.ledger.group import Deferred, Group, reused
 from signed_ledger.ledger.known import Known
-from signed_ledger.ledger.submissions import Answer, Keep, Look, Pending, Settling, Submission, Webhook
-from signed_ledger.ledger.verified import verified_entry
+from signed_ledger.ledger.limits import Limits
+from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Keep, Look, Pending, Settling, Submission, Webhook
+from signed_ledger.ledger.verified import signed_entry
+from signed_ledger.ledger.wanting import history_of, wanted_by
 from signed_ledger.merkle import Tree
 from signed_ledger.records import RegisteredKey, Terms, Transaction
+from signed_ledger.rules import Erase
 from signed_ledger.signing import Signer
-from signed_ledger.store import Store
+from signed_ledger.store import Store, append_and_erase, read_erasing
 from signed_ledger.telemetry import Metrics
 
 log = structlog.get_logger("signed_ledger.ledger")
 
+ALONE: Final = (Settling, Erase)
 LOOK_SECONDS: Final = 0.1
 """The least time between two looks at what other processes wrote: a flood of unknown keys must cost nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much may wait, how much goes into one commit, how many balances are kept in memory."""
-
-    queue_commands_max: int = 1024
-    group_commands_max: int = 256
-    cache_accounts_max: int = 65_536
 
 
 class Ledger:
@@ -93,7 +87,7 @@ class Ledger:
         """
         newest = await store.newest()
         keyring = await read_keyring(store, newest.seq)
-        entry = verified_entry(newest, keyring)
+        entry = signed_entry(newest, keyring)
         assert newest.note is not None
         load_signer(keyring.entry_key_at(newest.seq + 1))
         limits = limits or Limits()
@@ -209,10 +203,15 @@ class Ledger:
                     return
 
     def _take(self) -> list[Pending]:
-        """The next group. A settlement is one by itself: which accounts it needs depends on all before it."""
+        """The next group. A settlement is one by itself: which accounts it needs depends on all before it.
+
+        So is an erasure, which removes all that the store has of a card; what follows key changes is read by them.
+        """
         taken = [self._queue.popleft()]
         while self._queue and len(taken) < self._limits.group_commands_max:
-            if isinstance(taken[0].submission, Settling) or isinstance(self._queue[0].submission, Settling):
+            first, following = taken[0].submission, self._queue[0].submission
+            of_one_kind = isinstance(first, ChangeRegistry) is isinstance(following, ChangeRegistry)
+            if isinstance(first, ALONE) or isinstance(following, ALONE) or not of_one_kind:
                 break
             taken.append(self._queue.popleft())
         return taken
@@ -229,13 +228,20 @@ class Ledger:
             now=self._clock(),
             load_signer=self._load_signer,
             random_bytes=self._random_bytes,
+            roots=await self._roots_of(submissions),
         )
         group.learn(begun.found)
         if unknown := group.unknown(submissions):
             group.learn(await self._store.read(unknown))
+        if isinstance(erase := submissions[0], Erase):
+            group.erasing = await read_erasing(self._store, erase.card_id)
         outcomes = [(pending, self._settle(group, pending)) for pending in pendings]
-        await self._commit(group)
+        await self._commit(group, submissions[0])
         self._resolve(outcomes)
+
+    async def _roots_of(self, submissions: list[Submission]) -> dict[int, bytes]:
+        sizes = {history.size for one in submissions if (history := history_of(one)) is not None}
+        return {size: (await read_tree(self._store, size)).root() for size in sizes if size <= self._head.seq + 1}
 
     def _settle(self, group: Group, pending: Pending) -> Answer | Refusal | Deferred | None:
         try:
@@ -243,16 +249,22 @@ class Ledger:
         except (Refusal, Deferred) as outcome:
             return outcome
 
-    async def _commit(self, group: Group) -> None:
+    async def _commit(self, group: Group, first: Submission) -> None:
         self._metrics.integrity_alarms.inc(group.violations)
         if not group.rows:
             await self._store.rollback()
             return
         started = time.perf_counter()
-        await self._store.append(group.rows)
+        if isinstance(first, Erase):
+            await append_and_erase(self._store, group.rows, first.card_id, group.erasures)
+            self._known.forget()
+        else:
+            await self._store.append(group.rows)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
         self._head = group.head
-        self._known.remember(group.book, group.tree)
+        self._known.remember(group.book, group.tree, group.terms_seq)
+        if any(table == "keys" for table, _ in group.rows):
+            self._known.forget()  # what is in memory may rest on a key that is no longer trusted
 
     def _resolve(self, outcomes: list[tuple[Pending, Answer | Refusal | Deferred | None]]) -> None:
         """Tell each who waits: after the commit, so what is told is on disk."""

@@ -1,5 +1,6 @@
 """Publishing the ledger as a log: checkpoints, guarded by a lock of their own, kept, and then told; and receipts."""
 
+from signed_ledger.publishing.cosigning import keep_cosigning
 from signed_ledger.publishing.exporting import Exported, export_tiles
 from signed_ledger.publishing.kept import Published, read_newest, verified_checkpoint
 from signed_ledger.publishing.lock import CheckpointLock
@@ -17,6 +18,7 @@ __all__ = [
     "Publisher",
     "Witnesses",
     "export_tiles",
+    "keep_cosigning",
     "make_receipt",
     "read_newest",
     "root_at",

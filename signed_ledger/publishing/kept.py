@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signed_ledger.checkpoints import open_checkpoint
+from signed_ledger.encoding import SignedCheckpoint, decode_checkpoint
 from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
 from signed_ledger.records import Checkpoint
@@ -28,6 +29,11 @@ class Published:
     def cosigned(self) -> bytes:
         """The note with all its signature lines."""
         return self.note + "".join(line for _, line in sorted(self.cosignatures.items())).encode()
+
+    @property
+    def signed(self) -> SignedCheckpoint:
+        """The same, decoded."""
+        return decode_checkpoint(self.cosigned)
 
 
 async def read_newest(reader: Reader, size_min: int = 1) -> KeptCheckpoint | None:

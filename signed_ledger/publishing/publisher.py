@@ -11,6 +11,7 @@ from signed_ledger.checkpoints import sign_checkpoint
 from signed_ledger.errors import Fault, Invalid, SignedLedgerError
 from signed_ledger.ledger import Keep, Ledger
 from signed_ledger.merkle import EMPTY_ROOT
+from signed_ledger.policy import Policy
 from signed_ledger.publishing.kept import Published, read_newest, verified_checkpoint
 from signed_ledger.publishing.lock import CheckpointLock
 from signed_ledger.publishing.tiles import grow, root_at, tree_at
@@ -36,13 +37,17 @@ class Publisher:
         lock: CheckpointLock,
         load_signer: Callable[[bytes], Signer],
         metrics: Metrics,
+        policy: Policy | None = None,
     ) -> None:
+        """`policy` says which witnesses must have cosigned a checkpoint for it to be `witnessed`."""
         self.newest: Published | None = None
+        self.witnessed: Published | None = None  # the newest that the policy's quorum cosigned
         self._ledger = ledger
         self._reader = reader
         self._lock = lock
         self._load_signer = load_signer
         self._metrics = metrics
+        self._policy = policy
         self._locked: Checkpoint | None = None  # what we know to be of this history
         self._changed = asyncio.Event()
 
@@ -93,6 +98,7 @@ class Publisher:
         The order is: compare-and-swap in the lock file, sign, keep on disk, tell. Raises `OtherHistory` where another
         history has been published under this key, `Invalid` where the lock file or the key can not be used.
         """
+        await self._catch_up()
         while True:
             tree = self._ledger.tree
             if self.newest is not None and self.newest.size >= tree.size:
@@ -113,7 +119,6 @@ class Publisher:
         while not self._ledger.stopped.done():
             await asyncio.sleep(interval_s)
             try:
-                await self._catch_up()
                 await (self.publish() if leads else self.refresh())
             except OtherHistory:
                 raise
@@ -123,12 +128,23 @@ class Publisher:
                 log.error("checkpoint_failed", reason=str(error), exc_info=own)
 
     async def covering(self, seq: int, timeout_s: float) -> Published | None:
-        """The newest checkpoint, once it covers entry `seq`; `None` where none does in time."""
+        """A checkpoint that covers entry `seq`; `None` where none does in time.
+
+        It is the newest that is witnessed, where that covers the entry; else the newest.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self.newest is None or self.newest.size <= seq:
-                    await self._changed.wait()
-        return self.newest if self.newest is not None and self.newest.size > seq else None
+                await self.newer_than(seq)
+        for published in (self.witnessed, self.newest):
+            if published is not None and published.size > seq:
+                return published
+        return None
+
+    async def newer_than(self, size: int) -> Published:
+        """The newest checkpoint, once it has more than `size` entries."""
+        while self.newest is None or self.newest.size <= size:
+            await self._changed.wait()
+        return self.newest
 
     async def add_cosignatures(self, size: int, cosignatures: dict[str, str]) -> None:
         """Keep what witnesses signed of the checkpoint of `size`, then tell it with the checkpoint."""
@@ -194,6 +210,8 @@ class Publisher:
 
     def _tell(self, published: Published) -> Published:
         self.newest = published
+        if self._policy is not None and self._policy.is_met(self._policy.cosigned(published.signed)):
+            self.witnessed = published
         self._metrics.checkpoint_size.set(published.size)
         self._changed.set()
         self._changed.clear()

@@ -5,7 +5,8 @@ What a witness does, or does not do, is told by metrics and a line of log; it ne
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing, suppress
 from typing import Final, NamedTuple, TypeAlias
 
 import structlog
@@ -65,6 +66,10 @@ class _Offer(NamedTuple):
         return self.signed.checkpoint.size
 
 
+_Pushed: TypeAlias = tuple[str, tuple[str, str] | None]
+_Push: TypeAlias = Callable[["_Witness", _Offer], Coroutine[None, None, _Pushed]]
+
+
 class _Failed(Exception):
     """A push that brought no cosignature."""
 
@@ -88,26 +93,34 @@ class Witnesses:
         self._quorum_size = 0
 
     async def cosign(self, note: bytes, size: int, prove: Prove) -> list[tuple[str, str]]:
-        """Have the checkpoint cosigned by all witnesses at once; give (key, signature line) of those that did.
+        """Ask all witnesses at once, each one time, to cosign; give (key, signature line) of those that did.
 
         Returns within twice the timeout: a push that is under way comes first. Where a newer checkpoint is offered
         meanwhile, it is the newer one that is pushed.
         """
-        return [cosignature async for cosignature in self.cosign_each(note, size, prove)]
+        offer = _offer(note, size, prove)
+        return [cosignature async for cosignature in self._collect(offer, _Witness.push)]
 
-    async def cosign_each(self, note: bytes, size: int, prove: Prove) -> AsyncIterator[tuple[str, str]]:
-        """The same, but each cosignature is given as it comes: a slow witness does not hold up the quick ones'."""
-        offer = _Offer(decode_checkpoint(note), note, prove)
-        assert offer.size == size
+    async def cosign_each(self, note: bytes, size: int, prove: Prove) -> AsyncGenerator[tuple[str, str], None]:
+        """Give each cosignature as it comes: a slow witness does not hold up the quick ones'.
+
+        One that fails is asked again, at its pace, until it cosigns or a newer checkpoint is offered: the last
+        checkpoint before a quiet night gets all its cosignatures too. To be run beside the publishing.
+        """
+        async with aclosing(self._collect(_offer(note, size, prove), _Witness.push_until_done)) as cosignatures:
+            async for cosignature in cosignatures:
+                yield cosignature
+
+    async def _collect(self, offer: _Offer, push: _Push) -> AsyncGenerator[tuple[str, str], None]:
         names: set[str] = set()
-        self._note_quorum(names, size)
-        tasks = [asyncio.create_task(witness.push(offer)) for witness in self._witnesses]
+        self._note_quorum(names, offer.size)
+        tasks = [asyncio.create_task(push(witness, offer)) for witness in self._witnesses]
         try:
             for next_done in asyncio.as_completed(tasks):
                 name, cosignature = await next_done
                 if cosignature is not None:
                     names.add(name)
-                    self._note_quorum(names, size)
+                    self._note_quorum(names, offer.size)
                     yield cosignature
         finally:
             for task in tasks:
@@ -132,6 +145,7 @@ class _Witness:
         self._timeout_s = timeout_s
         self._known = 0
         self._newest = 0  # the size of the largest checkpoint offered: smaller ones need not be pushed any more
+        self._overtaken = asyncio.Event()  # set, and replaced, when a larger one is offered
         self._turn = asyncio.Lock()
         self._state = ""
         self._failures = 0
@@ -139,9 +153,23 @@ class _Witness:
         self._pushes = {outcome: metrics.witness_pushes.labels(shown(name), outcome) for outcome in OUTCOMES}
         self._cosigned_size = metrics.witness_cosigned_size.labels(shown(name))
 
-    async def push(self, offer: _Offer) -> tuple[str, tuple[str, str] | None]:
-        """Give the witness's name and, where it cosigned, (key, signature line)."""
-        self._newest = max(self._newest, offer.size)
+    async def push_until_done(self, offer: _Offer) -> _Pushed:
+        """Push again and again, until it has cosigned or another checkpoint overtakes this one."""
+        while True:
+            pushed = await self.push(offer)
+            if pushed[1] is not None or offer.size < self._newest:
+                return pushed
+            overtaken = self._overtaken
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._rests_until):
+                    await overtaken.wait()
+
+    async def push(self, offer: _Offer) -> _Pushed:
+        """Push once, if it is not left alone now. Give its name and, where it cosigned, (key, signature line)."""
+        if offer.size > self._newest:
+            self._newest = offer.size
+            self._overtaken.set()
+            self._overtaken = asyncio.Event()
         async with self._turn:
             if offer.size < self._newest or asyncio.get_running_loop().time() < self._rests_until:
                 return self.name, None
@@ -227,6 +255,12 @@ class _Witness:
             log.error(f"witness_{state}", witness=shown(self.name), reason=reason)
         else:
             log.warning("witness_failing", witness=shown(self.name), outcome=state, reason=reason)
+
+
+def _offer(note: bytes, size: int, prove: Prove) -> _Offer:
+    offer = _Offer(decode_checkpoint(note), note, prove)
+    assert offer.size == size
+    return offer
 
 
 def _endpoint(name: str, url: str) -> str:

@@ -1,6 +1,7 @@
 """`check-receipt` as people and programs run it: the command line and the script share this."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -11,7 +12,7 @@ from signed_ledger.receipts.checking import Checked, check_receipt
 from signed_ledger.trust import read_trust
 
 PROVEN, REFUSED, NOT_ASKED = 0, 1, 2
-_FIRST_COLUMN: Final = "  "
+COLUMNS: Final = 120
 
 
 def run_check_receipt(
@@ -70,4 +71,8 @@ def _summary(checked: Checked) -> str:
         lines.append(f"{checked.fault.step} WRONG: {checked.fault.sentence}")
         return "\n".join([*lines, "", "NOT PROVEN: with that fault the receipt proves nothing.", ""])
     lines += ["", f"PROVEN: entry {checked.seq} of {checked.origin}. What this receipt does not prove:"]
-    return "\n".join([*lines, *(f"- {sentence}" for sentence in checked.not_proven), ""])
+    return "\n".join([*lines, *map(_item, checked.not_proven), ""])
+
+
+def _item(sentence: str) -> str:
+    return textwrap.fill(sentence, COLUMNS, initial_indent="- ", subsequent_indent="  ")

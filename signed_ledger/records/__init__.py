@@ -8,9 +8,7 @@ from signed_ledger.records.bodies import (
     Body,
     CardChange,
     CardTransaction,
-    Genesis,
     JournalLine,
-    KeyChange,
     Load,
     Opening,
     Transaction,
@@ -18,6 +16,8 @@ from signed_ledger.records.bodies import (
 )
 from signed_ledger.records.checkpoints import Checkpoint
 from signed_ledger.records.entries import Entry, Evidence, FindKey, HttpRequest, PartDigest, Parts, RegisteredKey
+from signed_ledger.records.erasures import PART_NAMES, Erased, Erasure
+from signed_ledger.records.keys import Attestation, Genesis, History, KeyChange, RegistryChange, RootChange
 from signed_ledger.records.messages import MESSAGES, RESPONSE_CODES, Message
 from signed_ledger.records.names import ISSUER, ZERO_DIGEST, AccountId, EntryRef, card, card_of, external, scheme
 from signed_ledger.records.requests import Iso8583, Request
@@ -45,11 +45,13 @@ __all__ = [
     "EXPIRED",
     "ISSUER",
     "MESSAGES",
+    "PART_NAMES",
     "PENDING",
     "RESPONSE_CODES",
     "REVERSED",
     "ZERO_DIGEST",
     "AccountId",
+    "Attestation",
     "AuthorisationKey",
     "AuthorisationState",
     "Body",
@@ -60,10 +62,13 @@ __all__ = [
     "Effect",
     "Entry",
     "EntryRef",
+    "Erased",
+    "Erasure",
     "Evidence",
     "FeeRate",
     "FindKey",
     "Genesis",
+    "History",
     "HttpRequest",
     "Iso8583",
     "JournalLine",
@@ -75,7 +80,9 @@ __all__ = [
     "Parts",
     "PostingKey",
     "RegisteredKey",
+    "RegistryChange",
     "Request",
+    "RootChange",
     "Scope",
     "SettledSum",
     "Settlement",

@@ -5,17 +5,14 @@ from typing import ClassVar, Final, TypeAlias
 
 from signed_ledger.errors import Invalid
 from signed_ledger.money import Money
+from signed_ledger.records.erasures import Erasure
+from signed_ledger.records.keys import Attestation, Genesis, KeyChange, RootChange
 from signed_ledger.records.messages import FLAGS, MESSAGES, MONEY
 from signed_ledger.records.names import (
     CARD_OPS,
     CONTROL,
-    KEY_OPS,
-    KEY_ROLES,
-    KID,
     NAME,
-    ORIGIN,
     OWNER,
-    PARTY_ROLES,
     WEBHOOK_ID,
     AccountId,
     EntryRef,
@@ -28,59 +25,6 @@ from signed_ledger.records.requests import Request
 from signed_ledger.records.settlements import Settlement
 from signed_ledger.records.states import AuthorisationKey, CardState, PostingKey, Totals
 from signed_ledger.records.terms import Terms
-
-
-@dataclass(frozen=True, slots=True)
-class Genesis:
-    """Entry 0: who the ledger is and whom it trusts. Keys are raw 32-byte Ed25519 public keys."""
-
-    KIND: ClassVar[str] = "genesis"
-
-    origin: str
-    root_keys: tuple[bytes, ...]
-    threshold: int
-    entry_key: bytes
-    checkpoint_key: bytes
-    approvals: str = ""
-
-    def __post_init__(self) -> None:
-        if len(self.origin) > 200:
-            raise Invalid("origin", "must be at most 200 characters")
-        check_matches(ORIGIN, self.origin, "origin", "a URL without a scheme, such as issuer.example/ledger")
-        for key in (*self.root_keys, self.entry_key, self.checkpoint_key):
-            check_size(key, 32, "key")
-        if len({*self.root_keys, self.entry_key, self.checkpoint_key}) != len(self.root_keys) + 2:
-            raise Invalid("key", "each key has one role: the same key stands in genesis twice")
-        if type(self.threshold) is not int or not 1 <= self.threshold <= len(self.root_keys):
-            raise Invalid("threshold", "must be from 1 to the number of root keys")
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChange:
-    """A key that is added, or is no longer valid, from the next entry on."""
-
-    KIND: ClassVar[str] = "key"
-
-    op: str
-    role: str
-    kid: str
-    public_key: bytes
-    whose: str
-    version: int
-    approvals: str = ""
-
-    def __post_init__(self) -> None:
-        if self.op not in KEY_OPS:
-            raise Invalid("op", f"must be one of {', '.join(KEY_OPS)}")
-        if self.role not in KEY_ROLES:
-            raise Invalid("role", f"must be one of {', '.join(KEY_ROLES)}")
-        check_matches(KID, self.kid, "kid", "64 hex digits")
-        check_size(self.public_key, 32, "public_key")
-        if self.role in PARTY_ROLES:
-            check_matches(NAME, self.whose, "whose", "1 to 64 of A-Za-z0-9._-")
-        else:
-            check_matches(ORIGIN, self.whose, "whose", "the ledger's origin")
-        check_natural(self.version, "version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,4 +210,6 @@ class JournalLine:
 
 
 Transaction: TypeAlias = Load | CardTransaction | Settlement
-Body: TypeAlias = Genesis | KeyChange | Opening | CardChange | Terms | Transaction | JournalLine
+Body: TypeAlias = (
+    Genesis | KeyChange | RootChange | Attestation | Opening | CardChange | Terms | Transaction | JournalLine | Erasure
+)

@@ -16,7 +16,10 @@ class PartDigest(NamedTuple):
 class Entry:
     """An entry's signed text, as values. `time` is microseconds since 1970 UTC."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("genesis", "key", "account", "transaction", "journal", "card", "terms")
+    KINDS: ClassVar[tuple[str, ...]] = (
+        *("genesis", "key", "root", "attest"),
+        *("account", "transaction", "journal", "card", "terms", "erasure"),
+    )
 
     origin: str
     kind: str
@@ -68,7 +71,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredKey:
-    """A key of the registry. Valid for entries and requests from `valid_from` up to, not including, `valid_to`."""
+    """A key of the registry. Valid for entries and requests from `valid_from` up to, not including, `valid_to`.
+
+    Where it was revoked, what it signed from the size `revoked_at` on is not trusted by itself.
+    """
 
     kid: str
     role: str
@@ -76,6 +82,7 @@ class RegisteredKey:
     public_key: bytes
     valid_from: int
     valid_to: int | None = None
+    revoked_at: int | None = None
 
     def is_valid_at(self, seq: int) -> bool:
         return self.valid_from <= seq and (self.valid_to is None or seq < self.valid_to)

@@ -23,7 +23,7 @@ RFC9421: Final = "rfc9421"
 STANDARD_WEBHOOKS: Final = "standard-webhooks-v1a"
 """The profiles by which a Scheme may sign, as evidence names them."""
 
-KEY_OPS: Final = ("add", "retire")
+KEY_OPS: Final = ("add", "retire", "revoke")
 SERVICE_ROLES: Final = ("entry", "checkpoint")
 PARTY_ROLES: Final = ("scheme", "operator", "auditor")
 KEY_ROLES: Final = SERVICE_ROLES + PARTY_ROLES

@@ -12,7 +12,8 @@ from signed_ledger.errors import Invalid
 from signed_ledger.records import MESSAGES, Body, Load
 from signed_ledger.rules import cards, load, settling
 from signed_ledger.rules.book import Book, apply, authorisation_after, changes_account, remember
-from signed_ledger.rules.commands import Asked, Authorised, ChangeCard, Command, Settle, Slot
+from signed_ledger.rules.commands import Asked, Authorised, ChangeCard, Command, Erase, Settle, Slot
+from signed_ledger.rules.erasing import AboutCard, Erasing, decide_erasure, is_about
 from signed_ledger.rules.legs import accounts_of, legs_of, lines_of, unsettled_of
 from signed_ledger.rules.needs import accounts_for, cards_for, scheme_accounts
 from signed_ledger.rules.posting import BeyondReach, imbalances
@@ -46,11 +47,14 @@ def _decide(book: Book, command: Command, slot: Slot) -> list[Body]:
 
 
 __all__ = [
+    "AboutCard",
     "Asked",
     "Authorised",
     "Book",
     "ChangeCard",
     "Command",
+    "Erase",
+    "Erasing",
     "Settle",
     "Slot",
     "accounts_for",
@@ -60,7 +64,9 @@ __all__ = [
     "cards_for",
     "changes_account",
     "decide",
+    "decide_erasure",
     "imbalances",
+    "is_about",
     "legs_of",
     "lines_of",
     "remember",

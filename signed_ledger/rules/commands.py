@@ -70,4 +70,12 @@ class Settle(NamedTuple):
         return Settlement(scheme=self.scheme, date=self.date, day_ends=0, is_complete=True, sums=()).transaction_id
 
 
+class Erase(NamedTuple):
+    """Erase what is told of a card: `asked_by` a reference to who asked, `why` for people."""
+
+    card_id: str
+    asked_by: str
+    why: str
+
+
 Command: TypeAlias = Asked | Load | ChangeCard | Terms | Settle

@@ -1,4 +1,4 @@
-"""What both profiles share: the clock, the host, the event's id, and how a malformed field is told."""
+"""What both profiles share: how fresh a request must be, the event's id, and how a malformed field is told."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias

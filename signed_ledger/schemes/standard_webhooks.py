@@ -43,7 +43,6 @@ class _Signed(NamedTuple):
     """What the headers say: the text before the body that is signed with it, and the signatures in their order."""
 
     base: str
-    timestamp: int
     signatures: list[bytes]
 
 
@@ -116,7 +115,7 @@ def _read(request: HttpRequest, received: int) -> _Signed:
     if request.query != "?":
         raise SignatureInvalid("Standard Webhooks v1a does not sign the query: send none.", field="@query")
     check_age(int(timestamp), received, "timestamp", field="webhook-timestamp")
-    return _Signed(f"{name}.{timestamp}", int(timestamp), signatures)
+    return _Signed(f"{name}.{timestamp}", signatures)
 
 
 def _read_signatures(text: str) -> list[bytes]:

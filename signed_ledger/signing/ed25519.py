@@ -1,7 +1,7 @@
 """Ed25519 as docs/FORMAT.md has it: RFC 8032, cofactorless, canonical encodings only, no low-order points.
 
 libsodium does the work (docs/adr/0004): it is the fastest at hand and refuses what OpenSSL lets through. What it does
-and does not refuse is held by tests against Wycheproof's vectors and constructed edge cases.
+and does not refuse is held by tests against that rule, written down again, on public vectors and made edge cases.
 """
 
 import hashlib

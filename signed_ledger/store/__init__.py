@@ -1,4 +1,4 @@
-"""SQLite through aiosqlite: positions and bytes, no card business. Nothing here updates or deletes a row."""
+"""SQLite through aiosqlite: positions and bytes, no card business. Nothing but `erasing` updates or deletes a row."""
 
 from signed_ledger.store.balances import Balance, Balances
 from signed_ledger.store.connection import (
@@ -9,6 +9,9 @@ from signed_ledger.store.connection import (
     open_database,
     schema_statements,
 )
+from signed_ledger.store.entries import StoredEntry
+from signed_ledger.store.erased import find_erased, scan_erased
+from signed_ledger.store.erasing import FoundErasing, append_and_erase, empty_log, read_erasing
 from signed_ledger.store.log import KeptCheckpoint
 from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
 from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
@@ -21,7 +24,6 @@ from signed_ledger.store.writing import (
     FoundCard,
     FoundSettlements,
     Store,
-    StoredEntry,
     Wanted,
 )
 from signed_ledger.tables import DERIVED_TABLES, LEDGER_TABLES, TABLES, Row, Table, derived_rows, ledger_rows
@@ -40,6 +42,7 @@ __all__ = [
     "FoundAccount",
     "FoundAuthorisation",
     "FoundCard",
+    "FoundErasing",
     "FoundSettlements",
     "FoundTransaction",
     "KeptCheckpoint",
@@ -55,11 +58,16 @@ __all__ = [
     "Table",
     "TransactionsWanted",
     "Wanted",
+    "append_and_erase",
     "create_database",
     "derived_rows",
+    "empty_log",
+    "find_erased",
     "insert_rows",
     "is_busy",
     "ledger_rows",
     "open_database",
+    "read_erasing",
+    "scan_erased",
     "schema_statements",
 ]

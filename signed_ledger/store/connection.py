@@ -157,7 +157,7 @@ def schema_statements(tables: tuple[Table, ...] = TABLES) -> list[str]:
     statements = [statement.strip() for statement in bare.split(";") if statement.strip()]
     names = {table.name for table in tables}
     wanted = [statement for statement in statements if _table_of(statement) in names]
-    return wanted + [trigger for table in tables for trigger in _triggers(table)]
+    return wanted + [trigger for table in tables for trigger in triggers_of(table)]
 
 
 def _table_of(statement: str) -> str:
@@ -165,7 +165,8 @@ def _table_of(statement: str) -> str:
     return words[2] if words[1] == "TABLE" else words[words.index("ON") + 1]
 
 
-def _triggers(table: Table) -> list[str]:
+def triggers_of(table: Table) -> list[str]:
+    """The statements that make a table append-only."""
     same = " AND ".join(f"{column} = NEW.{column}" for column in table.columns[: table.key])
     refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
     # The one on INSERT is for INSERT OR REPLACE, which would take a row away without a word to the one on DELETE.
@@ -184,6 +185,7 @@ def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
         f"cache_size = -{CACHE_KIB}",
         f"wal_autocheckpoint = {WAL_PAGES}",
         "trusted_schema = OFF",
+        "secure_delete = ON",  # what a split page leaves behind, too: an erasure is to be one
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -5,15 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from signed_ledger.encoding import decode_body
+from signed_ledger.encoding import decode_body, decode_entry
 from signed_ledger.merkle import Tile
 from signed_ledger.records import AuthorisationKey, AuthorisationState, JournalLine, Parts
 from signed_ledger.store.balances import Balances, find_balances
 from signed_ledger.store.connection import Connection, connect
+from signed_ledger.store.entries import StoredEntry, read_entry, read_key_entries
+from signed_ledger.store.erased import find_erased
 from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_edges, read_tile
 from signed_ledger.store.moments import Moment, Span, find_span, head_seq
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
-from signed_ledger.store.writing import StoredEntry, read_entry, read_key_entries, read_posted
+from signed_ledger.store.writing import read_posted
 from signed_ledger.tables import TOTALS, authorisation_of
 
 P = ParamSpec("P")
@@ -63,6 +65,21 @@ class Reader:
 
     async def entry(self, seq: int) -> StoredEntry:
         return await self._run(read_entry, seq)
+
+    async def erased(self, stored: StoredEntry) -> dict[str, int]:
+        """By its name each part of an entry that was erased: the seq of the entry that says so."""
+        entry = decode_entry(stored.note or b"").entry
+        gone = [
+            name for name, data in stored.parts._asdict().items() if data is None and getattr(entry, name) is not None
+        ]
+        if not gone:
+            return {}
+        erased = await self._run(find_erased)
+        return {name: by for name in gone if (by := erased.by(name, stored.seq)) is not None}
+
+    async def has_erased(self, first: int, last: int) -> bool:
+        """Whether the body of any of these entries was erased."""
+        return (await self._run(find_erased)).by_any("body", first, last) is not None
 
     async def balances(self, owner: str, moment: Moment | None) -> Balances:
         return await self._run(find_balances, owner, moment)
@@ -122,7 +139,7 @@ class Reader:
 
 
 def count_key_changes(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM keys WHERE kind <> 'terms'").fetchone()[0]) - 1
+    return int(connection.execute("SELECT count(*) FROM keys WHERE kind IN ('key', 'root')").fetchone()[0])
 
 
 def list_transactions(connection: sqlite3.Connection, wanted: TransactionsWanted, rows_max: int) -> list[StoredEntry]:
@@ -135,7 +152,7 @@ def list_transactions(connection: sqlite3.Connection, wanted: TransactionsWanted
     else:
         rows = connection.execute(_TRANSACTIONS_OF_CARD, (lowest, below, wanted.card_id, rows_max))
     return [
-        StoredEntry(seq, note if type(note) is bytes else None, Parts(body if type(body) is bytes else None))
+        StoredEntry(seq, note if type(note) is bytes else None, Parts(body if type(body) is bytes and body else None))
         for seq, note, body in rows
     ]
 

@@ -98,7 +98,7 @@ CREATE TABLE tiles (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE keys (
-    seq  INTEGER PRIMARY KEY,       -- what a process must know from its start on: genesis, key and terms entries
+    seq  INTEGER PRIMARY KEY,       -- what a process must know from its start on: genesis, key, terms and erasure entries
     kind TEXT NOT NULL
 ) STRICT;
 

@@ -7,8 +7,9 @@ from signed_ledger.encoding import VERSION, decode_body, members_of
 from signed_ledger.errors import Invalid
 from signed_ledger.records import AccountId, Body, JournalLine, Parts, State
 from signed_ledger.store.balances import Balance, find_balance
+from signed_ledger.store.entries import StoredEntry, read_entry
+from signed_ledger.store.erased import find_erased
 from signed_ledger.store.moments import Span
-from signed_ledger.store.writing import StoredEntry, read_entry
 
 
 class StatementWanted(NamedTuple):
@@ -41,7 +42,8 @@ class Statement(NamedTuple):
     """A page of an account's movements, oldest first, and the balances before the first and after the last.
 
     `opening` is `None` where the account was not open yet. A page before the last one closes at its last movement,
-    where the next one opens; the last one closes at the end of the span.
+    where the next one opens; the last one closes at the end of the span. `erased` is the balance from which on there
+    are movements where those before it were erased, and it is in the span: `opening` then is that, too.
     """
 
     wanted: StatementWanted
@@ -49,6 +51,7 @@ class Statement(NamedTuple):
     movements: list[Movement]
     closing: Balance
     following: StatementWanted | None
+    erased: Balance | None = None
 
 
 def find_statement(connection: sqlite3.Connection, wanted: StatementWanted, rows_max: int) -> Statement | None:
@@ -57,13 +60,24 @@ def find_statement(connection: sqlite3.Connection, wanted: StatementWanted, rows
     closing = find_balance(connection, account, span.end - 1)
     if closing is None:
         return None
-    rows = connection.execute(_LINES, (*account, wanted.start, span.end, _IS_LINE, rows_max + 1)).fetchall()
+    kept = _kept_balance(connection, account)
+    erased = kept if kept is not None and span.first <= kept.seq < span.end else None
+    start = wanted.start if kept is None else max(wanted.start, kept.seq + 1)
+    rows = connection.execute(_LINES, (*account, start, span.end, _IS_LINE, rows_max + 1)).fetchall()
     movements = [_movement(connection, account, *row) for row in rows[:rows_max]]
-    opening = find_balance(connection, account, wanted.start - 1)
+    opening = find_balance(connection, account, start - 1)
     if len(rows) <= rows_max:
-        return Statement(wanted, opening, movements, closing, None)
+        return Statement(wanted, opening, movements, closing, None, erased)
     last = movements[-1].balance
-    return Statement(wanted, opening, movements, last, wanted._replace(after=last.seq))
+    return Statement(wanted, opening, movements, last, wanted._replace(after=last.seq), erased)
+
+
+def _kept_balance(connection: sqlite3.Connection, account: AccountId) -> Balance | None:
+    """The oldest balance that there is, where the entry that it is of was erased."""
+    row = connection.execute(_OLDEST_STATE, account).fetchone()
+    if row is None or row[3] or find_erased(connection).by("body", row[0]) is None:
+        return None
+    return Balance(State(account, row[1], row[2]), row[0])
 
 
 def _movement(
@@ -102,6 +116,10 @@ def _body_of(stored: StoredEntry) -> Body:
 # could this line stand. A row without its note is given, so that it is missed. The walk is by the primary key, over the
 # account's own rows; of those that are only holds it reads the note.
 _IS_LINE: Final = f"\n{VERSION} {JournalLine.KIND}\n".encode()
+_OLDEST_STATE: Final = (
+    "SELECT s.seq, s.posted, s.held, p.body FROM account_states AS s LEFT JOIN parts AS p ON p.seq = s.seq "
+    "WHERE s.owner = ? AND s.currency = ? ORDER BY s.owner, s.currency, s.seq LIMIT 1"
+)
 _LINES: Final = (
     "SELECT s.seq, s.posted, s.held, e.note, p.body, p.state FROM account_states AS s "
     "LEFT JOIN entries AS e ON e.seq = s.seq LEFT JOIN parts AS p ON p.seq = s.seq "

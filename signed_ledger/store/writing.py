@@ -7,24 +7,20 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from signed_ledger.errors import Fault
-from signed_ledger.records import AccountId, AuthorisationKey, Parts, PostingKey
+from signed_ledger.records import AccountId, AuthorisationKey, PostingKey
 from signed_ledger.records import scheme as scheme_account
 from signed_ledger.records.messages import POSTINGS
 from signed_ledger.store.connection import Connection, connect, insert_rows
+from signed_ledger.store.entries import (
+    StoredEntry,
+    entry_of,
+    read_entry,
+    read_key_entries,
+    read_newest,
+    read_terms_entry,
+)
 from signed_ledger.store.log import find_kept, read_edges
 from signed_ledger.tables import Row
-
-
-class StoredEntry(NamedTuple):
-    """An entry's stored bytes, not yet verified; what is missing is `None`."""
-
-    seq: int
-    note: bytes | None
-    parts: Parts
-
-    @classmethod
-    def missing(cls, seq: int) -> "StoredEntry":
-        return cls(seq, None, Parts(None))
 
 
 @dataclass(slots=True)
@@ -122,11 +118,11 @@ class Store:
 
     async def terms_entry(self, newest: int) -> StoredEntry | None:
         """The newest terms entry up to seq `newest`, where there is one."""
-        return await self._connection.run(_terms_entry, newest)
+        return await self._connection.run(read_terms_entry, newest)
 
     async def newest(self) -> StoredEntry:
         """The newest entry; one without bytes where there is none at all."""
-        return await self._connection.run(_newest)
+        return await self._connection.run(read_newest)
 
     async def edges(self, size: int) -> list[list[bytes]]:
         """The right edge of the tree of `size` entries: see `merkle.Tree`."""
@@ -136,13 +132,13 @@ class Store:
         """The entry at `seq`, for the writer's own catching up within its transaction."""
         return await self._connection.run(read_entry, seq)
 
+    @property
+    def connection(self) -> Connection:
+        """For the steps of the store's other modules."""
+        return self._connection
+
     async def close(self) -> None:
         await self._connection.close()
-
-
-def read_entry(connection: sqlite3.Connection, seq: int) -> StoredEntry:
-    row = connection.execute(_ENTRY + " WHERE e.seq = ?", (seq,)).fetchone()
-    return StoredEntry.missing(seq) if row is None else _entry(row)
 
 
 def _begin(connection: sqlite3.Connection, known_seq: int, wanted: Wanted) -> Begun:
@@ -153,14 +149,14 @@ def _begin(connection: sqlite3.Connection, known_seq: int, wanted: Wanted) -> Be
 
 def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
     return Found(
-        {(row[0], row[1]): _entry(row[2:]) for row in _rows(connection, _WEBHOOKS, wanted.webhooks)},
+        {(row[0], row[1]): entry_of(row[2:]) for row in _rows(connection, _WEBHOOKS, wanted.webhooks)},
         {
             AuthorisationKey(row[0], row[1]): _authorisation(row)
             for row in _rows(connection, _AUTHORISATIONS, wanted.authorisations)
         },
         {AccountId(row[0], row[1]): _account(row) for row in _rows(connection, _ACCOUNTS, wanted.accounts)},
-        {row[0]: FoundCard(row[1], row[2], _entry(row[3:])) for row in _rows(connection, _CARDS, wanted.cards)},
-        {PostingKey(*row[:3]): _entry(row[3:]) for row in _rows(connection, _POSTINGS, wanted.postings)},
+        {row[0]: FoundCard(row[1], row[2], entry_of(row[3:])) for row in _rows(connection, _CARDS, wanted.cards)},
+        {PostingKey(*row[:3]): entry_of(row[3:]) for row in _rows(connection, _POSTINGS, wanted.postings)},
         {scheme: _settlements(connection, scheme, known) for scheme, known in wanted.settlements},
         find_kept(connection, wanted.kept),
     )
@@ -176,27 +172,21 @@ def _settlements(connection: sqlite3.Connection, scheme: str, known: int) -> Fou
 def read_posted(connection: sqlite3.Connection, scheme: str, known: int, rows_max: int | None) -> list[StoredEntry]:
     """A Scheme's `POSTINGS` after the seq `known`, oldest first, at most `rows_max`."""
     limit = -1 if rows_max is None else rows_max
-    return [_entry(row) for row in connection.execute(_POSTED, (known, scheme, limit))]
+    return [entry_of(row) for row in connection.execute(_POSTED, (known, scheme, limit))]
 
 
 def _rows(connection: sqlite3.Connection, query: str, keys: list[Any]) -> list[Row]:
     return connection.execute(query, (json.dumps(keys),)).fetchall() if keys else []
 
 
-def _entry(row: Row) -> StoredEntry:
-    seq, *stored = row
-    note, *parts = (data if type(data) is bytes else None for data in stored)  # a hostile file may hold other types
-    return StoredEntry(seq, note, Parts(*parts))
-
-
 def _account(row: Row) -> FoundAccount:
     seq, posted, held, note, state = row[2:]
-    return FoundAccount(posted, held, _entry((seq, note, None, state, None)))
+    return FoundAccount(posted, held, entry_of((seq, note, None, state, None)))
 
 
 def _authorisation(row: Row) -> FoundAuthorisation:
     key = AuthorisationKey(row[0], row[1])
-    return FoundAuthorisation(key, row[2:16], _entry(row[16:21]), _entry((row[2], *row[21:])))
+    return FoundAuthorisation(key, row[2:16], entry_of(row[16:21]), entry_of((row[2], *row[21:])))
 
 
 def _append(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
@@ -211,26 +201,6 @@ def _rollback(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
-
-def read_key_entries(connection: sqlite3.Connection, newest: int) -> list[StoredEntry]:
-    query = f"{_ENTRY} WHERE e.seq IN (SELECT seq FROM keys WHERE seq <= ? AND kind <> 'terms') ORDER BY e.seq"  # noqa: S608
-    return [_entry(row) for row in connection.execute(query, (newest,))]
-
-
-def _terms_entry(connection: sqlite3.Connection, newest: int) -> StoredEntry | None:
-    query = "SELECT max(seq) FROM keys WHERE seq <= ? AND kind = 'terms'"
-    (seq,) = connection.execute(query, (newest,)).fetchone()
-    return None if seq is None else read_entry(connection, seq)
-
-
-def _newest(connection: sqlite3.Connection) -> StoredEntry:
-    row = connection.execute(_ENTRY + " ORDER BY e.seq DESC LIMIT 1").fetchone()
-    return StoredEntry.missing(0) if row is None else _entry(row)
-
-
-_ENTRY: Final = (
-    "SELECT e.seq, e.note, p.body, p.state, p.evidence FROM entries AS e LEFT JOIN parts AS p ON p.seq = e.seq"
-)
 
 # Each takes its keys as one JSON list of pairs, so that the statement is the same whatever their number, and CROSS JOIN
 # makes SQLite look every key up in the table's primary key rather than the other way round.
