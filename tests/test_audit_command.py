@@ -109,7 +109,16 @@ SHAPE: dict[str, Any] = {
     "totals": [
         dict.fromkeys(("currency", "posted", "issuer", "schemes", "cards", "external", "held"), str),
     ],
-    "keys": [{"kid": str, "role": str, "whose": str, "valid_from": int, "valid_to": (int, type(None))}],
+    "keys": [
+        {
+            "kid": str,
+            "role": str,
+            "whose": str,
+            "valid_from": int,
+            "valid_to": (int, type(None)),
+            "revoked_at": (int, type(None)),
+        }
+    ],
     "witnesses": (list, type(None)),
     "last_seen": (str, type(None)),
     "steps": [{"step": int, "title": str, "checked": int, "faults": int}],
