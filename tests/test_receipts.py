@@ -233,14 +233,14 @@ def test_an_approval_that_is_no_root_s_or_stands_twice_is_refused(log: Log, rece
     root = (f"{ORIGIN}/root", log.world.root)
     stranger = (f"{ORIGIN}/root", SoftwareSigner(os.urandom(32)))
     for approvers in ([stranger], [root, stranger], [root, root], [root, (f"{ORIGIN}/entry", log.world.entry)]):
-        approvals = approve(body, ORIGIN, approvers)
+        approvals = approve(replace(body, approvals=""), ORIGIN, approvers)
         assert refused(changed(receipt, 0, approvals=approvals), log.trust)[0] == 2
 
 
 def forged_key(log: Log, receipt: Receipt, position: int, **values: object) -> Receipt:
     """A key body that the root did approve, with other values."""
     forged = changed(receipt, position, **values)
-    approvals = approve(forged.keys[position], ORIGIN, [(f"{ORIGIN}/root", log.world.root)])
+    approvals = approve(replace(forged.keys[position], approvals=""), ORIGIN, [(f"{ORIGIN}/root", log.world.root)])
     return changed(forged, position, approvals=approvals)
 
 
