@@ -1,4 +1,5 @@
-# A ledger in a container: the ledger in the volume /data, the keys mounted at /keys. docs/operations.md has the commands.
+# A ledger in a container: the ledger in the volume /data, the lock file of its checkpoints in the volume /lock, which no
+# backup of the ledger brings back; the keys mounted at /keys. docs/operations.md has the commands.
 # The tag is exact; whoever builds for production pins its digest too.
 
 FROM python:3.11.14-slim-trixie AS build
@@ -17,17 +18,18 @@ LABEL org.opencontainers.image.title="signed-ledger" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --gid 10001 ledger \
     && useradd --uid 10001 --gid ledger --no-create-home --home-dir /data --shell /usr/sbin/nologin ledger \
-    && install --directory --owner ledger --group ledger --mode 0700 /data /keys
+    && install --directory --owner ledger --group ledger --mode 0700 /data /keys /lock
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --no-deps --root-user-action ignore /wheels/*.whl
 ENV PYTHONUNBUFFERED=1 \
     SIGNED_LEDGER_DATABASE=/data/ledger.db \
     SIGNED_LEDGER_KEYS=/keys \
+    SIGNED_LEDGER_CHECKPOINT_LOCK=/lock/checkpoint.lock \
     SIGNED_LEDGER_HOST=0.0.0.0 \
     SIGNED_LEDGER_PORT=8080
 USER 10001:10001
 WORKDIR /data
-VOLUME /data
+VOLUME /data /lock
 EXPOSE 8080
 # SIGTERM is the service's own: it stops taking, finishes its queue and closes. Give it time: docker run --stop-timeout 40.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \

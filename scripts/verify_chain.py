@@ -34,6 +34,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the checkpoint seen last: the ledger must have grown from it; made or replaced once all is verified",
     )
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="which witnesses must have cosigned the newest checkpoint (C2SP)"
+    )
     parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
     parser.add_argument("--json", action="store_true", help="print the report for programs")
@@ -53,6 +56,7 @@ def main() -> int:
         sys.stderr,
         seen_path=options.last_seen,
         whole=options.whole,
+        policy_path=options.policy,
     )
 
 

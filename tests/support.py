@@ -99,6 +99,7 @@ async def make_sample(folder: Path) -> Sample:
         await sample.authorise(ledger, "open", "c1", "5.00")
         await sample.authorise(ledger, "open-too", "c1", "20.00")
         await publish(world, ledger)
+        sample.seqs["published"] = ledger.tree.size - 1
         await live(sample, ledger)
         await end_lives(sample, ledger)
         await publish(world, ledger, ("witness.example/w", world.root))

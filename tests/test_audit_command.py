@@ -109,6 +109,7 @@ SHAPE: dict[str, Any] = {
         dict.fromkeys(("currency", "posted", "issuer", "schemes", "cards", "external", "held"), str),
     ],
     "keys": [{"kid": str, "role": str, "whose": str, "valid_from": int, "valid_to": (int, type(None))}],
+    "witnesses": (list, type(None)),
     "last_seen": (str, type(None)),
     "steps": [{"step": int, "title": str, "checked": int, "faults": int}],
     "faults": [{"seq": (int, type(None)), "step": int, "reason": str}],

@@ -1,5 +1,6 @@
 """`signed-ledger checkpoint`, and publishing by processes: killed at each moment, beside servers, on copies."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ from tests.callers import authorisation, send
 from tests.dying import MOMENTS
 from tests.processes import ORIGIN, PROJECT, Installation, Server, installed, wait_until
 from tests.test_serve import head
+from tests.walking import walk
 
 
 @pytest.fixture
@@ -203,6 +205,24 @@ def test_processes_on_one_ledger_serve_the_same_growing_checkpoints(
             _pay_and_watch(installation, [one])
     sizes = [size for size, _ in kept(installation)]
     assert len(sizes) == len(set(sizes)) > 1
+    installation.assert_audits()
+
+
+def test_who_meets_another_worker_with_each_request_still_sees_one_growing_log(installation: Installation) -> None:
+    async def fetch(tile: str) -> bytes:
+        return bytes(urllib.request.urlopen(f"{server.url}/tile/{tile}").read())
+
+    sizes = [0]
+    with installation.serve("--workers", 2, CHECKPOINT_INTERVAL_MS=900) as server:
+        for number in range(12):
+            pay(installation, server, f"t-{number}")
+            installation.json("checkpoint")  # neither worker has been told of it
+            note = served(server)
+            signed = decode_checkpoint(note.encode()).checkpoint
+            asyncio.run(walk(fetch, signed.size, signed.root))
+            sizes.append(signed.size)
+            assert signed.size == head(installation) + 1
+    assert sizes == sorted(sizes)
     installation.assert_audits()
 
 

@@ -223,7 +223,7 @@ def test_entries_that_are_not_those_published_are_not_exported(installation: Ins
     installation.json("checkpoint")
     with closing(sqlite3.connect(installation.database, isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER entries_no_update")
-        connection.execute("UPDATE entries SET note = CAST(note || x'0A' AS BLOB) WHERE seq = 2")
+        connection.execute("UPDATE entries SET note = CAST(note || x'0A' AS BLOB) WHERE seq = 4")
     told = installation.refused(1, "export", "--tiles", tmp_path / "log")
     assert "are not the" in told
     assert "see signed-ledger verify" in told

@@ -12,8 +12,8 @@ import pytest
 from signed_ledger.audit import run_verify
 from signed_ledger.audit.last_seen import read_last_seen
 from signed_ledger.audit.running import audit_since
-from signed_ledger.checkpoints import sign_checkpoint
-from signed_ledger.encoding import decode_entry
+from signed_ledger.checkpoints import sign_checkpoint, vkey_of
+from signed_ledger.encoding import COSIGNATURE, decode_entry
 from signed_ledger.errors import Invalid
 from signed_ledger.merkle import Tree, leaf_hash
 from signed_ledger.records import Checkpoint, JournalLine, Opening
@@ -332,3 +332,27 @@ async def test_members_that_are_none_are_refused(sample: Sample, seen: Path, nam
     seen.write_text(json.dumps({**members, name: value}))
     with pytest.raises(Invalid, match=name):
         read_last_seen(seen)
+
+
+# --- witnesses -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quorum", "cosigned"),
+    [("group all all w", True), ("group all all w other", False), ("group all any w other", True)],
+    ids=["one of one", "one of all", "one of any"],
+)
+async def test_a_policy_says_whether_the_newest_checkpoint_is_witnessed(
+    sample: Sample, tmp_path: Path, quorum: str, cosigned: bool
+) -> None:
+    world = sample.world
+    keys = {"w": vkey_of("witness.example/w", world.root.public_key, COSIGNATURE)}
+    keys["other"] = vkey_of("witness.example/o", SoftwareSigner(bytes(32)).public_key, COSIGNATURE)
+    policy = tmp_path / "policy"
+    lines = [f"witness {name} {vkey}" for name, vkey in keys.items()]
+    policy.write_text("\n".join([*lines, quorum, "quorum all"]) + "\n")
+    status, report = verify(sample.path, tmp_path / "seen", policy_path=policy)
+    assert (status, report["witnesses"]) == (0, ["w"])
+    assert any("not the quorum" in sentence for sentence in report["not_known"]) != cosigned
+    (tmp_path / "bad").write_text("quorum nobody\n")
+    assert verify(sample.path, tmp_path / "seen", policy_path=tmp_path / "bad")[0] == 2

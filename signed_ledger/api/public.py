@@ -1,5 +1,6 @@
 """What anyone may ask: the key registry, whether the service lives and is ready, and what its interface is."""
 
+from contextlib import suppress
 from typing import Final
 
 import orjson
@@ -11,10 +12,10 @@ from signed_ledger.api.page import CSS, render_page
 from signed_ledger.api.signatures import Signatures
 from signed_ledger.api.views import view_registry
 from signed_ledger.encoding import encode_bundle
-from signed_ledger.errors import Busy, Fault, Invalid, NotFound, Overloaded
+from signed_ledger.errors import Busy, Fault, Invalid, NotFound, Overloaded, SignedLedgerError
 from signed_ledger.ledger import Ledger
 from signed_ledger.merkle import ENTRIES, Tile, read_tile_path, width_at
-from signed_ledger.publishing import Publisher
+from signed_ledger.publishing import Published, Publisher
 from signed_ledger.store import Reader
 
 _CSP: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -76,7 +77,7 @@ class Public:
 
     async def checkpoint(self, request: web.Request) -> web.Response:
         """The newest one that is published. Raises `NotFound` before the first."""
-        newest = self._publisher.newest
+        newest = await self._refreshed()
         if newest is None:
             raise NotFound("No checkpoint has been published yet.")
         return web.Response(body=newest.cosigned, headers=_CHECKPOINT_HEADERS)
@@ -87,7 +88,10 @@ class Public:
             tile = read_tile_path(request.match_info["tile"])
         except Invalid as error:
             raise NotFound(f"The path {error.detail}.") from None
-        published = 0 if self._publisher.newest is None else self._publisher.newest.size
+        newest = self._publisher.newest
+        if newest is None or tile.width > width_at(tile.level, tile.number, newest.size):
+            newest = await self._refreshed()
+        published = 0 if newest is None else newest.size
         if tile.width > width_at(tile.level, tile.number, published):
             raise NotFound(f"Of the {published} entries that are published this tile is not one.")
         data = await self._read_tile(tile)
@@ -97,6 +101,15 @@ class Public:
         if tile.level == ENTRIES and _takes_gzip(request.headers.get("Accept-Encoding", "")):
             response.enable_compression(web.ContentCoding.gzip)
         return response
+
+    async def _refreshed(self) -> Published | None:
+        """The newest that any process on this ledger has published; the newest known, where that can not be asked.
+
+        Who was given a checkpoint by one worker may ask another one for its tiles.
+        """
+        with suppress(SignedLedgerError):
+            await self._publisher.refresh()
+        return self._publisher.newest
 
     async def _read_tile(self, tile: Tile) -> bytes | None:
         if tile.level != ENTRIES:

@@ -13,11 +13,13 @@ from typing import TextIO
 from tqdm import tqdm
 
 from signed_ledger.audit.core import Kept
-from signed_ledger.audit.last_seen import LastSeen, read_last_seen, write_last_seen
+from signed_ledger.audit.last_seen import LastSeen, Mark, read_last_seen, write_last_seen
+from signed_ledger.audit.report import Report
 from signed_ledger.audit.running import Progress, audit_since
 from signed_ledger.audit.summary import summary_of
-from signed_ledger.encoding import encode_time
+from signed_ledger.encoding import decode_checkpoint, encode_time
 from signed_ledger.errors import Invalid
+from signed_ledger.policy import read_policy
 from signed_ledger.trust import read_trust
 
 VERIFIED, FAULTY, NOT_ASKED = 0, 1, 2
@@ -34,6 +36,7 @@ def run_verify(
     *,
     seen_path: Path | None = None,
     whole: bool = False,
+    policy_path: Path | None = None,
 ) -> int:
     """Audit a file, write the report to `out` and give the exit status: 0 verified, 1 faults, 2 could not be asked.
 
@@ -42,15 +45,21 @@ def run_verify(
     """
     try:
         trust = None if trust_path is None else read_trust(trust_path)
+        policy = None if policy_path is None else read_policy(policy_path)
         seen = None if seen_path is None else read_last_seen(seen_path)
         with progress_on(err) as progress:
-            audited = audit_since(path, seen, trust=trust, jobs=jobs, progress=progress, whole=whole)
+            audited = audit_since(path, seen, trust=trust, jobs=jobs, progress=progress, whole=whole, policy=policy)
         report = replace(audited.report, trust=None if trust_path is None else str(trust_path))
         if seen_path is not None and report.ok:
             report = replace(report, last_seen=remember(seen_path, seen, audited.kept))
     except (Invalid, OSError, sqlite3.Error, BrokenProcessPool) as error:
         err.write(f"could not be verified: {error}\n")
         return NOT_ASKED
+    return tell(report, out, as_json=as_json, show_all=show_all)
+
+
+def tell(report: Report, out: TextIO, *, as_json: bool, show_all: bool) -> int:
+    """Write a report and give the exit status."""
     if as_json:
         out.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:
@@ -61,11 +70,15 @@ def run_verify(
 def remember(path: Path, seen: LastSeen | None, kept: Kept | None) -> str:
     """Write down the newest checkpoint of a ledger that was verified; say what was done, in a sentence."""
     if kept is not None and (seen is None or kept.size >= seen.size):
-        write_last_seen(path, kept.note, kept.mark, encode_time(time.time_ns() // 1_000))
-        return f"{path} has the checkpoint of {kept.size:,} entries now."
+        return remember_note(path, kept.note, kept.mark)
     if seen is None:
         return f"The ledger keeps no checkpoint: {path} was not written."
     return f"The ledger keeps no checkpoint newer than the one seen: {path} stays as it was, of {seen.size:,} entries."
+
+
+def remember_note(path: Path, note: bytes, mark: Mark) -> str:
+    write_last_seen(path, note, mark, encode_time(time.time_ns() // 1_000))
+    return f"{path} has the checkpoint of {decode_checkpoint(note, may_extend=True).checkpoint.size:,} entries now."
 
 
 @contextmanager

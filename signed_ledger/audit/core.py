@@ -35,6 +35,12 @@ class Kept(NamedTuple):
     cosignatures: tuple[Row, ...]
     mark: Mark
 
+    @property
+    def cosigned(self) -> bytes:
+        """The note with the signature lines of witnesses."""
+        lines = "".join(line for *_, line in self.cosignatures if isinstance(line, str))
+        return self.note + lines.encode("utf-8", "surrogateescape")  # a hostile file may hold any bytes as text
+
 
 class Audit:
     """Each position is opened (steps 1 to 7, 12, 13), its signatures verified elsewhere, then settled (8 to 11).

@@ -3,7 +3,7 @@
 A fault is told once, where it is: the chain goes on from the bytes that stand there, whatever they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from signed_ledger.audit.agreement import check_evidence
@@ -47,7 +47,15 @@ _KEY_KINDS: Final = (Genesis.KIND, KeyChange.KIND, RootChange.KIND, Attestation.
 class Opener:
     """Opens positions in order of seq."""
 
-    def __init__(self, tally: Tally, trust: Trust | None, erasing: Erasing | None = None) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        trust: Trust | None,
+        erasing: Erasing | None = None,
+        bodies: Mapping[int, bytes] | None = None,
+    ) -> None:
+        """`bodies` are those of key entries by seq, where nothing else of the parts is to be had."""
+        self._bodies = bodies
         self.registry = Registry(tally, trust)
         self.last: Opened | None = None
         self._tally = tally
@@ -74,7 +82,7 @@ class Opener:
         signed = self._chain(opened, notes or [])
         if signed is not None:
             opened.entry = signed.entry
-            self._open_parts(opened, parts or [])
+            self._open_parts(opened, parts or []) if self._bodies is None else self._open_key(opened, self._bodies)
         self._learn_keys(opened, parts or [])
         if signed is not None and self.registry.keyring is not None:
             self._check_signature(opened, signed)
@@ -136,6 +144,11 @@ class Opener:
         return True
 
     # --- 5: parts, and 3 again: that they are there ----------------------------------------------------------------
+
+    def _open_key(self, opened: Opened, bodies: Mapping[int, bytes]) -> None:
+        assert opened.entry is not None
+        if opened.entry.kind in _KEY_KINDS:
+            opened.body = self._open_part(opened, "body", opened.entry.body, bodies.get(opened.seq))
 
     def _open_parts(self, opened: Opened, rows: list[Row]) -> None:
         entry = opened.entry

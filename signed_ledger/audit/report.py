@@ -67,9 +67,13 @@ class Report:
     not_known: tuple[str, ...]
     seconds: float
     trust: str | None = None  # the trust file's path
+    is_log: bool = False  # of the published log alone: of its entries, not of what they say
     from_seq: int = 0
     seen: int | None = None
     checkpoint: Kept | None = None
+    witnesses: tuple[str, ...] | None = (
+        None  # those of a policy that cosigned the newest checkpoint, where one was given
+    )
     last_seen: str | None = None  # what became of the file of that name, in a sentence
     erasures: int = 0  # how many entries say that parts were erased
     erased: dict[str, int] = field(default_factory=dict)  # how many parts are gone by them, by name
@@ -105,6 +109,7 @@ class Report:
             "last_time": _time_or_none(self.last_time),
             "totals": [_total_json(total) for total in self.totals],
             "keys": [_key_json(key) for key in self.keys],
+            "witnesses": None if self.witnesses is None else list(self.witnesses),
             "last_seen": self.last_seen,
             "steps": [
                 {"step": int(step), "title": TITLES[step], "checked": checked, "faults": faults}

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,9 @@ from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
+from signed_ledger.audit.witnessed import witnessed
 from signed_ledger.errors import Invalid
+from signed_ledger.policy import Policy
 from signed_ledger.trust import Trust
 
 T = TypeVar("T")
@@ -63,21 +66,29 @@ def audit_since(
     jobs: int | None = None,
     progress: Progress | None = None,
     whole: bool = False,
+    policy: Policy | None = None,
 ) -> Audited:
     """The same, and that the ledger has grown from a checkpoint seen before.
 
     Entries in it that were verified then are not again, unless `whole`, or where what is there is not what was seen.
+    `policy` says which witnesses must have cosigned the newest checkpoint.
     """
     if seen is not None and seen.mark is not None and seen.mark.verified == LEDGER and not whole:
         try:
-            return _audit(path, seen, seen.mark, trust, jobs, progress or _say_nothing)
+            return _audit(path, seen, seen.mark, trust, jobs, progress or _say_nothing, policy)
         except CanNotResume:
             pass  # from the first entry on it is found out what is wrong, and where
-    return _audit(path, seen, None, trust, jobs, progress or _say_nothing)
+    return _audit(path, seen, None, trust, jobs, progress or _say_nothing, policy)
 
 
 def _audit(
-    path: Path, seen: LastSeen | None, mark: Mark | None, trust: Trust | None, jobs: int | None, progress: Progress
+    path: Path,
+    seen: LastSeen | None,
+    mark: Mark | None,
+    trust: Trust | None,
+    jobs: int | None,
+    progress: Progress,
+    policy: Policy | None,
 ) -> Audited:
     started = time.perf_counter()
     tally = Tally()
@@ -95,12 +106,12 @@ def _audit(
         revoked = check_revocations(audit.opener.registry, file, size, tally)
         if not start:
             file.check_structure()
-        not_known = not_known_of(file, trust, audit, seen, start) + erasing.not_known()
+        witnesses = witnessed(policy, None if audit.kept is None else audit.kept.cosigned)
+        not_known = not_known_of(file, trust, audit, seen, start, witnesses) + erasing.not_known()
     finally:
         file.close()
-    return Audited(
-        _report(path, audit, tally, revoked, not_known, start, seen, time.perf_counter() - started), audit.kept
-    )
+    report = _report(path, audit, tally, revoked, not_known, start, seen, time.perf_counter() - started)
+    return Audited(replace(report, witnesses=None if policy is None else witnesses.names), audit.kept)
 
 
 class CanNotResume(Exception):

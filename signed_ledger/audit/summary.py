@@ -23,7 +23,9 @@ def summary_of(report: Report, *, show_all: bool = False) -> str:
 def _facts(report: Report) -> list[str]:
     facts = [("ledger", report.ledger), ("origin", report.origin or "not known")]
     facts.append(("trust", _trust(report)))
-    counts = f"{report.entries:,}, {report.transactions:,} transactions, {report.batches:,} batches"
+    counts = f"{report.entries:,}"
+    if not report.is_log:
+        counts += f", {report.transactions:,} transactions, {report.batches:,} batches"
     facts.append(("entries", counts))
     if report.seen is not None:
         facts.append(("seen", f"{report.seen:,} entries before; {_since(report)}"))
@@ -32,6 +34,8 @@ def _facts(report: Report) -> list[str]:
         facts.append(("newest", f"checkpoint of {size:,} entries, {cosignatures} cosignatures kept with it"))
     if report.erasures:
         facts.append(("erased", _erased(report)))
+    if report.witnesses is not None:
+        facts.append(("witness", ", ".join(report.witnesses) or "none of the policy's cosigned it"))
     if report.first_time is not None and report.last_time is not None:
         facts.append(("time", f"{encode_time(report.first_time)} to {encode_time(report.last_time)}"))
     if report.head is not None:

@@ -4,11 +4,14 @@ from signed_ledger.audit.core import Audit
 from signed_ledger.audit.last_seen import LastSeen
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.steps import printable
+from signed_ledger.audit.witnessed import Witnessed
 from signed_ledger.trust import Trust
 
 
-def not_known_of(file: LedgerFile, trust: Trust | None, audit: Audit, seen: LastSeen | None, start: int) -> list[str]:
-    said = [_log(seen)]
+def not_known_of(
+    file: LedgerFile, trust: Trust | None, audit: Audit, seen: LastSeen | None, start: int, witnesses: Witnessed
+) -> list[str]:
+    said = _log(seen, witnesses)
     if trust is None:
         said.insert(0, "No trust file was given: origin and root keys were taken on the word of the ledger's genesis.")
     if start:
@@ -28,10 +31,10 @@ def not_known_of(file: LedgerFile, trust: Trust | None, audit: Audit, seen: Last
     return said
 
 
-def _log(seen: LastSeen | None) -> str:
-    if seen is None:
-        return "No checkpoint seen earlier and no witness was asked: a cut tail or an older copy can not be noticed."
-    return "No witness was asked: whether others were shown the same history as you can not be known."
+def _log(seen: LastSeen | None, witnesses: Witnessed) -> list[str]:
+    if seen is None and not witnesses.names:
+        return ["No checkpoint seen earlier and no witness was asked: a cut tail or an older copy can not be noticed."]
+    return [] if witnesses.not_known is None else [witnesses.not_known]
 
 
 def _past(start: int) -> list[str]:

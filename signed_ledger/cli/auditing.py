@@ -38,6 +38,9 @@ def add_commands(commands: Commands) -> None:
         help="the checkpoint seen last, bare or as this wrote it: the ledger must have grown from it, and what was "
         "verified then is not again; FILE is made or replaced once all is verified",
     )
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="which witnesses must have cosigned the newest checkpoint (C2SP)"
+    )
     parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
     parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
@@ -67,6 +70,7 @@ def verify(options: argparse.Namespace, settings: Settings) -> int:
         sys.stderr,
         seen_path=options.last_seen,
         whole=options.whole,
+        policy_path=options.policy,
     )
 
 

@@ -12,6 +12,7 @@ from signed_ledger.cli import (
     exporting,
     founding,
     key_commands,
+    log_auditing,
     publishing,
     receipts,
     reconciling,
@@ -50,7 +51,18 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(settling, reconciling, publishing, auditing, receipts, exporting, key_commands, erasing, witnessing),
+        *(
+            settling,
+            reconciling,
+            publishing,
+            auditing,
+            log_auditing,
+            receipts,
+            exporting,
+            key_commands,
+            erasing,
+            witnessing,
+        ),
     ):
         part.add_commands(commands)
     return parser

@@ -26,6 +26,11 @@ class Published:
         return self.checkpoint.size
 
     @property
+    def reach(self) -> tuple[int, int]:
+        """What is told later has more of it: entries, then cosignatures."""
+        return self.size, len(self.cosignatures)
+
+    @property
     def cosigned(self) -> bytes:
         """The note with all its signature lines."""
         return self.note + "".join(line for _, line in sorted(self.cosignatures.items())).encode()

@@ -28,7 +28,10 @@ class OtherHistory(Fault):
 
 
 class Publisher:
-    """Publishes what the ledger holds. Owner of every mutable field: the task that runs `run`, or calls `publish`."""
+    """Publishes what the ledger holds. Owner of `_locked`: the one task that runs `run`, or calls `publish`.
+
+    `newest` is changed by `_tell` alone, which any task may reach; it never goes back.
+    """
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class Publisher:
             return
         if kept.size > self._ledger.tree.size:
             await self._ledger.look()  # its key may be new, too
-        if newest is None or kept.size > newest.size or len(kept.cosignatures) > len(newest.cosignatures):
+        if newest is None or (kept.size, len(kept.cosignatures)) > newest.reach:
             self._tell(verified_checkpoint(kept, self._ledger.keyring))
 
     async def publish(self) -> Published:
@@ -209,13 +212,15 @@ class Publisher:
             raise Invalid(str(self._lock.path), f"is of the ledger {locked.origin}")
 
     def _tell(self, published: Published) -> Published:
-        self.newest = published
-        if self._policy is not None and self._policy.is_met(self._policy.cosigned(published.signed)):
-            self.witnessed = published
-        self._metrics.checkpoint_size.set(published.size)
-        self._changed.set()
-        self._changed.clear()
-        return published
+        """Tell it, unless more was told meanwhile; give the newest."""
+        if self.newest is None or published.reach >= self.newest.reach:
+            self.newest = published
+            if self._policy is not None and self._policy.is_met(self._policy.cosigned(published.signed)):
+                self.witnessed = published
+            self._metrics.checkpoint_size.set(published.size)
+            self._changed.set()
+            self._changed.clear()
+        return self.newest
 
 
 _BEHIND = (

@@ -1,0 +1,33 @@
+"""Whether the newest checkpoint is cosigned as an auditor's policy demands, and what is said where it is not."""
+
+from typing import NamedTuple
+
+from signed_ledger.encoding import decode_checkpoint
+from signed_ledger.errors import Invalid
+from signed_ledger.policy import Policy, shown
+
+_ONE_HISTORY = "whether others were shown the same history as you can not be known."
+
+
+class Witnessed(NamedTuple):
+    """The policy's witnesses that cosigned a checkpoint, and what can not be known for want of others."""
+
+    names: tuple[str, ...]
+    not_known: str | None
+
+
+def witnessed(policy: Policy | None, note: bytes | None) -> Witnessed:
+    """`note` is the newest checkpoint with all its signature lines; `None` where there is none."""
+    if policy is None:
+        return Witnessed((), f"No witness was asked: {_ONE_HISTORY}")
+    if note is None:
+        return Witnessed((), f"There is no new checkpoint that witnesses could have cosigned: {_ONE_HISTORY}")
+    try:
+        cosigned = policy.cosigned(decode_checkpoint(note, may_extend=True))
+    except Invalid as error:
+        return Witnessed((), f"Cosignatures of the newest checkpoint can not be read ({error}): {_ONE_HISTORY}")
+    names = tuple(sorted(map(shown, cosigned)))
+    if policy.is_met(cosigned):
+        return Witnessed(names, None)
+    told = ", ".join(names) or "no witness of the policy"
+    return Witnessed(names, f"The newest checkpoint is cosigned by {told}, which is not the quorum: {_ONE_HISTORY}")
