@@ -30,6 +30,7 @@ from signed_ledger.signing import SoftwareSigner, kid_of
 from signed_ledger.trust import Trust
 from tests.receipting import (
     Log,
+    after_a_root_change,
     cosigned,
     in_a_log_of,
     make_log,
@@ -289,18 +290,6 @@ def test_the_entry_and_the_checkpoint_key_can_not_change_places(log: Log, receip
     swapped = forged_key(log, receipt, 0, public_key=checkpoint.public_key, kid=checkpoint.kid)
     swapped = forged_key(log, swapped, 1, public_key=entry.public_key, kid=entry.kid)
     assert refused(swapped, log.trust)[0] == 3
-
-
-def after_a_root_change(log: Log, receipt: Receipt, *approving: SoftwareSigner) -> Receipt:
-    """As if the root keys had been replaced between the entry and the checkpoint key, by these approvers."""
-    new, (entry, checkpoint) = SoftwareSigner(bytes(31) + b"7"), receipt.keys
-    assert isinstance(entry, KeyChange)
-    assert isinstance(checkpoint, KeyChange)
-    change = RootChange((new.public_key,), 1, entry.version + 1, History(1, bytes(32)))
-    change = replace(change, approvals=approve(change, ORIGIN, [(f"{ORIGIN}/root", signer) for signer in approving]))
-    later = replace(checkpoint, version=entry.version + 2, approvals="")
-    later = replace(later, approvals=approve(later, ORIGIN, [(f"{ORIGIN}/root", new)]))
-    return receipt._replace(keys=(entry, change, later))
 
 
 def test_a_root_change_between_is_followed_where_both_sets_approved_it(log: Log, receipt: Receipt) -> None:
