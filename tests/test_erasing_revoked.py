@@ -39,7 +39,7 @@ def test_an_erasure_by_a_revoked_key_excuses_no_missing_part_until_it_is_signed_
     report = audited(installation)
     assert report.erasures == 0
     assert {int(fault.step) for fault in report.faults} == {3, 14}
-    assert all(fault.seq < before for fault in report.faults if fault.step == 3)
+    assert all((fault.seq or 0) < before for fault in report.faults if fault.step == 3)
     installation.json("keys", "reattest", stolen, "--yes")
     assert audited(installation).erasures == 1
     installation.assert_audits()

@@ -1,6 +1,6 @@
 """`audit URL`: the published log proven without the database. Entries stream by, memory does not grow with them.
 
-Steps 1 to 5, 12 and 13, as far as the log shows them: the parts are not in it, but for those of key entries.
+Steps 1 to 5 and 12 to 14, as far as the log shows them: the parts are not in it, but for those of key entries.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from signed_ledger.audit.opening import Opener
 from signed_ledger.audit.published import FetchedTiles, Published, paths_to
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.report import Head, Report, StepResult
+from signed_ledger.audit.revocations import Revoked, check_published, named_sizes, roots_in
 from signed_ledger.audit.running import Progress
 from signed_ledger.audit.seen import Seen
 from signed_ledger.audit.steps import Step, Tally
@@ -34,7 +35,7 @@ from signed_ledger.trust import Trust
 
 BUNDLES_AHEAD: Final = 8
 """How many are fetched, or verified by other processes, while one is looked at: it bounds the memory of an audit."""
-STEPS: Final = (Step.TRUST, Step.REGISTRY, Step.ENTRIES, Step.ISSUER, Step.PARTS, Step.LOG, Step.SEEN)
+STEPS: Final = tuple(step for step in Step if step < Step.SCHEME or step >= Step.LOG)
 
 
 class AuditedLog(NamedTuple):
@@ -106,6 +107,9 @@ class LogAudit:
         self._tree = Tree()
         self._start = 0
         self._times: list[int] = []
+        self._named = named_sizes(bodies)  # sizes of the tree for which an entry vouches
+        self._roots = {0: self._tree.root()}  # as far as they were reached
+        self._revoked: tuple[Revoked, ...] = ()
 
     @property
     def _size(self) -> int:
@@ -118,7 +122,8 @@ class LogAudit:
         last = seen.size - 1
         seqs = sorted({*(seq for seq in mark.keys if seq in self._bodies), last})
         tiles = FetchedTiles()
-        await tiles.fetch(self._published, paths_to(seqs, seen.size), self._size)
+        edges = [size - 1 for size in self._named if 0 < size <= seen.size]
+        await tiles.fetch(self._published, paths_to([*seqs, *edges], seen.size), self._size)
         tree = SeenTree(tiles, seen.checkpoint)
         opened: dict[int, Opened] = {}
         for number in sorted({seq // TILE_WIDTH for seq in seqs}):
@@ -127,6 +132,7 @@ class LogAudit:
         self.keys = [seq for seq in seqs if seq in self._bodies and seq in mark.keys]
         self._opener.resume([opened[seq] for seq in self.keys], opened[last])
         self._tree, self._start = tree.tree.copy(), seen.size
+        self._roots = roots_in(tree, self._named)
         self._seen.check(self._opener.registry.keyring, tree.tree.root())
         if self._tally.findings:
             raise Invalid("checkpoint", "is not what was seen")
@@ -193,6 +199,8 @@ class LogAudit:
                 self.keys.append(seq)
             assert opened.leaf is not None
             full = self._tree.append(opened.leaf)
+            if self._tree.size in self._named:
+                self._roots[self._tree.size] = self._tree.root()
             self._seen.take(opened, self._opener.registry.keyring, self._tree)
             await self._check_tiles(full[1:])
             chunk.append(opened)
@@ -238,6 +246,7 @@ class LogAudit:
         except Invalid as error:
             self._tally.fault(self._size - 1, Step.LOG, f"the newest checkpoint is not the ledger's: {error}")
         self._seen.end(self._size)
+        self._revoked = check_published(self._opener.registry, self._roots, self._size, self._tally)
 
     def report(self, url: str, seen: LastSeen | None, seconds: float) -> Report:
         keyring, last = self._opener.registry.keyring, self._opener.last
@@ -266,6 +275,7 @@ class LogAudit:
             keys=() if keyring is None else tuple(keyring),
             steps=tuple(StepResult(step, checked[step], sum(f.step is step for f in faults)) for step in STEPS),
             faults=tuple(faults),
+            revoked=self._revoked,
             not_known=tuple(not_known),
             seconds=seconds,
             from_seq=self._start,

@@ -1,18 +1,22 @@
-"""Step 14: what revoked keys signed. A second look at the file, where a key is revoked or a history is named."""
+"""Step 14: what revoked keys signed, and the histories that are vouched for.
 
-from collections.abc import Iterable, Iterator
+Of a file a second look, where a key is revoked or a history is named; of a published log what it shows: entries.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import islice
 from typing import Any
 
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.registry import Registry
 from signed_ledger.audit.steps import Step, Tally
-from signed_ledger.encoding import decode_evidence
+from signed_ledger.audit.tiles import SeenTree
+from signed_ledger.encoding import decode_body, decode_evidence
 from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
 from signed_ledger.merkle import Tree, leaf_hash
-from signed_ledger.records import RegisteredKey
+from signed_ledger.records import Attestation, KeyChange, RegisteredKey, RootChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,42 @@ class Revoked:
         return asdict(self)
 
 
-def check_revocations(registry: Registry, file: LedgerFile, size: int, tally: Tally) -> tuple[Revoked, ...]:
-    """Judge a ledger of `size` entries, of which every signature was looked at before."""
+def check_revocations(
+    registry: Registry, file: LedgerFile, size: int, tally: Tally, seen: SeenTree | None = None
+) -> tuple[Revoked, ...]:
+    """Judge a ledger of `size` entries, of which every signature was looked at before.
+
+    `seen` is the tree of those that an earlier run verified; their leaves are not read again.
+    """
     keyring = registry.keyring
     if keyring is None:
         return ()
-    _check_histories(registry, file, tally)
-    revoked = [_judge(key, keyring, file, size) for key in keyring if key.revoked_at is not None]
+    if registry.named:
+        check_histories(registry, _roots_at({history.size for _, history in registry.named}, file, seen), tally)
+    return _judged([(key, _signed_by(key, file, size)) for key in _revoked(keyring)], keyring, tally)
+
+
+def check_published(registry: Registry, roots: Mapping[int, bytes], size: int, tally: Tally) -> tuple[Revoked, ...]:
+    """The same of a log of `size` entries, which shows no evidence: `roots` has, by size, what its tree was."""
+    keyring = registry.keyring
+    if keyring is None:
+        return ()
+    check_histories(registry, roots, tally)
+    keys = [key for key in _revoked(keyring) if key.role == "entry"]
+    return _judged([(key, _entries_of(key, size)) for key in keys], keyring, tally)
+
+
+def _revoked(keyring: Keyring) -> list[RegisteredKey]:
+    return [key for key in keyring if key.revoked_at is not None]
+
+
+def _judged(signed: list[tuple[RegisteredKey, Iterable[int]]], keyring: Keyring, tally: Tally) -> tuple[Revoked, ...]:
+    revoked = tuple(_judge(key, keyring, seqs) for key, seqs in signed)
     for one in revoked:
         tally.checked[Step.REVOCATIONS] += one.before + one.signed_again + one.not_trusted
         if one.role != "checkpoint":  # step 12 compared these with the entries; they vouch for nothing any more
             _tell(one, tally)
-    return tuple(revoked)
+    return revoked
 
 
 def _tell(one: Revoked, tally: Tally) -> None:
@@ -56,11 +84,11 @@ def _tell(one: Revoked, tally: Tally) -> None:
         tally.fault(first, Step.REVOCATIONS, f"{reason}, and is not signed again")
 
 
-def _judge(key: RegisteredKey, keyring: Keyring, file: LedgerFile, size: int) -> Revoked:
+def _judge(key: RegisteredKey, keyring: Keyring, seqs: Iterable[int]) -> Revoked:
     assert key.revoked_at is not None
     before = again = bad = 0
     ranges: list[tuple[int, int]] = []
-    for seq in _signed_by(key, file, size):
+    for seq in seqs:
         if seq < key.revoked_at:
             before += 1
         elif keyring.is_trusted(seq) if key.role == "entry" else keyring.is_trusted_of(key.kid, seq):
@@ -78,12 +106,16 @@ def _signed_by(key: RegisteredKey, file: LedgerFile, size: int) -> Iterable[int]
     """The seqs of what the key signed: entries, the evidence of transactions, or the newest entry of checkpoints."""
     end = size if key.valid_to is None else min(key.valid_to, size)
     if key.role == "entry":
-        return range(key.valid_from, end)
+        return _entries_of(key, size)
     if key.role == "checkpoint":
         query = "SELECT seq FROM main.checkpoints WHERE seq >= ? AND seq < ? ORDER BY seq"
         return (row[0] for row in file.rows(query, key.valid_from, end))
     query = "SELECT seq, evidence FROM main.parts WHERE evidence IS NOT NULL AND seq >= ? AND seq < ? ORDER BY seq"
     return (seq for seq, evidence in file.rows(query, key.valid_from, end) if _kid_of(evidence) == key.kid)
+
+
+def _entries_of(key: RegisteredKey, size: int) -> range:
+    return range(key.valid_from, size if key.valid_to is None else min(key.valid_to, size))
 
 
 def _kid_of(evidence: object) -> str | None:
@@ -96,35 +128,54 @@ def _kid_of(evidence: object) -> str | None:
 # --- histories that the root, or an attestation, vouches for --------------------------------------------------------
 
 
-def _check_histories(registry: Registry, file: LedgerFile, tally: Tally) -> None:
+def named_sizes(bodies: Mapping[int, bytes]) -> set[int]:
+    """The sizes of the histories that these entries may vouch for; what is no body of theirs is told elsewhere."""
+    sizes = set()
+    for seq, data in bodies.items():
+        try:
+            body = decode_body(data).body
+        except Invalid:
+            continue
+        if isinstance(body, Attestation):
+            sizes.add(seq)
+        elif isinstance(body, KeyChange | RootChange) and body.history is not None:
+            sizes.add(body.history.size)
+    return sizes
+
+
+def check_histories(registry: Registry, roots: Mapping[int, bytes], tally: Tally) -> None:
     """Compare the tree at each size that an entry names with what it says the root was."""
-    named = sorted(registry.named, key=lambda item: item[1].size)
-    if not named:
-        return
-    roots = _roots_at(sorted({history.size for _, history in named}), file)
-    for seq, history in named:
+    for seq, history in sorted(registry.named, key=lambda item: item[1].size):
         tally.checked[Step.REVOCATIONS] += 1
         if roots.get(history.size) != history.root:
             reason = f"vouches for {history.size} entries of another root than those before it have"
             tally.fault(seq, Step.REVOCATIONS, reason)
 
 
-def _roots_at(sizes: list[int], file: LedgerFile) -> dict[int, bytes]:
-    tree = Tree()
-    roots: dict[int, bytes] = {}
-    leaves = _leaves(file, sizes[-1])
-    for before, size in pairwise([0, *sizes]):
-        for _ in range(size - before):
-            leaf = next(leaves, None)
-            if leaf is None:
-                return roots
+def _roots_at(sizes: set[int], file: LedgerFile, seen: SeenTree | None) -> dict[int, bytes]:
+    """By size the tree's root, of sizes that it reached without a gap."""
+    start = 0 if seen is None else seen.tree.size
+    roots = {} if seen is None else roots_in(seen, sizes)
+    tree = Tree() if seen is None else seen.tree.copy()
+    ahead = sorted(sizes - roots.keys())
+    leaves = _leaves(file, start, max(ahead, default=start))
+    for size in ahead:
+        for leaf in islice(leaves, size - tree.size):
             tree.append(leaf)
+        if tree.size != size:
+            return roots
         roots[size] = tree.root()
     return roots
 
 
-def _leaves(file: LedgerFile, size: int) -> Iterator[bytes]:
-    for note, *_ in file.rows("SELECT note FROM main.entries WHERE seq >= 0 AND seq < ? ORDER BY seq", size):
+def roots_in(tree: SeenTree, sizes: Iterable[int]) -> dict[int, bytes]:
+    """By size the root of the tree that was seen, as far as it had that size."""
+    return {size: tree.root_at(size) for size in sizes if size <= tree.tree.size}
+
+
+def _leaves(file: LedgerFile, start: int, end: int) -> Iterator[bytes]:
+    query = "SELECT note FROM main.entries WHERE seq >= ? AND seq < ? ORDER BY seq"
+    for note, *_ in file.rows(query, start, end):
         if type(note) is not bytes:
             return
         yield leaf_hash(note)

@@ -22,6 +22,7 @@ from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
 from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.audit.tiles import SeenTree
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
 from signed_ledger.audit.witnessed import witnessed
@@ -97,13 +98,13 @@ def _audit(
     try:
         erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
         if seen is not None and mark is not None:
-            audit = _resumed(file, seen, mark, tally, trust, erasing)
+            audit, tree = _resumed(file, seen, mark, tally, trust, erasing)
         else:
-            audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
+            audit, tree = Audit(tally, trust, file.note_and_body, seen, erasing=erasing), None
         _run(audit, file, jobs, progress, start)
         audit.end()
         size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
-        revoked = check_revocations(audit.opener.registry, file, size, tally)
+        revoked = check_revocations(audit.opener.registry, file, size, tally, tree)
         if not start:
             file.check_structure()
         witnesses = witnessed(policy, None if audit.kept is None else audit.kept.cosigned)
@@ -120,7 +121,7 @@ class CanNotResume(Exception):
 
 def _resumed(
     file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None, erasing: Erasing
-) -> Audit:
+) -> tuple[Audit, SeenTree]:
     try:
         past = Past(file, seen.checkpoint, tally)
         audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file), erasing)
@@ -129,7 +130,7 @@ def _resumed(
         raise CanNotResume from error
     if tally.findings:
         raise CanNotResume
-    return audit
+    return audit, past.seen
 
 
 def _say_nothing(settled: int, total: int) -> None:
