@@ -91,7 +91,10 @@ def test_a_scheme_s_fraud_is_signed_again_to_be_refunded(installation: Installat
         money = {"billing_amount": "5.00", "billing_currency": "EUR"}
         back = {"transaction_id": "fraud", "refund_id": "r-1", **money}
         back |= {"settlement_amount": "5.00", "settlement_currency": "EUR"}
-        asked = [("presentment", "p-1", presentment("fraud", "5.00")), ("refund", "r-1", back)]
+        asked: list[tuple[str, str, dict[str, Any] | bytes]] = [
+            ("presentment", "p-1", presentment("fraud", "5.00")),
+            ("refund", "r-1", back),
+        ]
         asked.append(("reversal", "r-2", {"transaction_id": "held"}))
         assert {send(server, new, *each).document["code"] for each in asked} == {"integrity_violation"}
         assert "not signed again" in installation.refused(1, "settle", "--scheme", "acme")
