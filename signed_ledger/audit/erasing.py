@@ -147,7 +147,7 @@ class Erasing:
                 self._tally.fault(self.signed[-1], Step.DECISIONS, reason)
 
     def not_known(self) -> list[str]:
-        """Sentences for step 12."""
+        """What the report ends with."""
         said = []
         if count := sum(self.parts.values()):
             by = f"{'entry' if len(self.signed) == 1 else 'entries'} {_listed(self.signed)}"
