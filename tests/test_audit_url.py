@@ -136,7 +136,7 @@ async def test_an_honest_log_is_proven(server: Server, trust: Path, long_sample:
     whole = running.audit_file(long_sample.path, jobs=1).to_json()
     assert (report["origin"], report["entries"], report["head"]) == (ORIGIN, whole["entries"], whole["head"])
     assert report["keys"] == whole["keys"]
-    assert [step["step"] for step in report["steps"]] == [1, 2, 3, 4, 5, 12, 13]
+    assert [step["step"] for step in report["steps"]] == [1, 2, 3, 4, 5, 12, 13, 14]
     assert report["steps"][3]["checked"] == whole["entries"]
     assert "not in the published log" in report["not_known"][0]
 
