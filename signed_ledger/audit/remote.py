@@ -169,6 +169,9 @@ class LogAudit:
             progress(self._tree.size - self._start, self._size - self._start)
         while waiting:
             await self._settle(*waiting.popleft())
+        for tile, hashes in self._tree.partial_tiles():
+            if tile.level:  # the lowest was compared with its bundle
+                self._compare(tile, await self._published.tile(tile), hashes)
 
     async def _bundles(self) -> AsyncIterator[tuple[int, list[bytes], bytes]]:
         """Each bundle that has something new, and the tile over it; a few are fetched ahead."""
