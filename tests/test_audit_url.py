@@ -197,7 +197,8 @@ def changed(data: bytes, at: int) -> bytes:
 FAULTY: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "an entry's last byte": lambda pages: {"/tile/entries/000": changed(pages["/tile/entries/000"], 300)},
     "a tile": lambda pages: {"/tile/0/000": changed(pages["/tile/0/000"], 5)},
-    "an upper tile": lambda pages: {"/tile/0/001.p/2": pages["/tile/0/000"][:64]},
+    "a tile that is begun": lambda pages: {"/tile/0/001.p/2": pages["/tile/0/000"][:64]},
+    "a tile above": lambda pages: {"/tile/1/000.p/1": changed(pages["/tile/1/000.p/1"], 5)},
     "a key's body": lambda pages: {"/keys": pages["/keys"].replace(b'"seq": 2, "body"', b'"seq": 999, "body"')},
     "a key's bytes": lambda pages: {"/keys": pages["/keys"].replace(b"visa", b"vise")},
     "a checkpoint's signature": lambda pages: {

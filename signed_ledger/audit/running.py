@@ -17,12 +17,12 @@ from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
 from signed_ledger.audit.lookups import with_derived
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.past import Past
+from signed_ledger.audit.reaching import CanNotResume
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
 from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
-from signed_ledger.audit.tiles import SeenTree
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
 from signed_ledger.audit.witnessed import witnessed
@@ -71,14 +71,15 @@ def audit_since(
 ) -> Audited:
     """The same, and that the ledger has grown from a checkpoint seen before.
 
-    Entries in it that were verified then are not again, unless `whole`, or where what is there is not what was seen.
+    Entries in it that were verified then are not again, unless `whole`, or where what is there is not what was seen, or
+    a new entry says what they are worth: a revocation, an attestation, other root keys, an erasure.
     `policy` says which witnesses must have cosigned the newest checkpoint.
     """
     if seen is not None and seen.mark is not None and seen.mark.verified == LEDGER and not whole:
         try:
             return _audit(path, seen, seen.mark, trust, jobs, progress or _say_nothing, policy)
         except CanNotResume:
-            pass  # from the first entry on it is found out what is wrong, and where
+            pass  # from the first entry on it is found out what is so, and what is wrong
     return _audit(path, seen, None, trust, jobs, progress or _say_nothing, policy)
 
 
@@ -98,13 +99,13 @@ def _audit(
     try:
         erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
         if seen is not None and mark is not None:
-            audit, tree = _resumed(file, seen, mark, tally, trust, erasing)
+            audit = _resumed(file, seen, mark, tally, trust, erasing)
         else:
-            audit, tree = Audit(tally, trust, file.note_and_body, seen, erasing=erasing), None
+            audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
         _run(audit, file, jobs, progress, start)
         audit.end()
         size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
-        revoked = check_revocations(audit.opener.registry, file, size, tally, tree)
+        revoked = check_revocations(audit.opener.registry, file, size, tally, is_whole=not start)
         if not start:
             file.check_structure()
         witnesses = witnessed(policy, None if audit.kept is None else audit.kept.cosigned)
@@ -115,13 +116,9 @@ def _audit(
     return Audited(replace(report, witnesses=None if policy is None else witnesses.names), audit.kept)
 
 
-class CanNotResume(Exception):
-    """What stands in the file up to the checkpoint is not what was verified; the whole is to be verified."""
-
-
 def _resumed(
     file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None, erasing: Erasing
-) -> tuple[Audit, SeenTree]:
+) -> Audit:
     try:
         past = Past(file, seen.checkpoint, tally)
         audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file), erasing)
@@ -130,7 +127,7 @@ def _resumed(
         raise CanNotResume from error
     if tally.findings:
         raise CanNotResume
-    return audit, past.seen
+    return audit
 
 
 def _say_nothing(settled: int, total: int) -> None:
