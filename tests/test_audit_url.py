@@ -26,12 +26,15 @@ from tests.support import Sample, load_to, make_long_sample, make_sample, publis
 from tests.world import ORIGIN, opened
 
 
-def published_pages(path: Path, size: int | None = None) -> dict[str, bytes]:
-    """All that a server publishes of the ledger's first `size` entries, in a few lines of its own."""
+def published_pages(path: Path, size: int | None = None, checkpoint: bytes | None = None) -> dict[str, bytes]:
+    """All that a server publishes of the ledger's first `size` entries, in a few lines of its own.
+
+    The `checkpoint` is by default one that the ledger keeps.
+    """
     notes = [note for (note,) in rows(path, "SELECT note FROM entries ORDER BY seq")]
     kept = dict(rows(path, "SELECT seq + 1, note FROM checkpoints"))
     size = size or max(kept)
-    pages = {"/checkpoint": kept[size]}
+    pages = {"/checkpoint": checkpoint or kept[size]}
     hashes = [leaf_hash(note) for note in notes[:size]]
     levels = [hashes]
     while len(levels[-1]) >= 256:

@@ -98,7 +98,7 @@ class Audit:
     def open(self, position: Position) -> Opened:
         """Raises `CanNotResume` where the entries that were verified before are to be verified again."""
         opened = self.opener.open(position)
-        if self._start and reaches_back(opened.seq, opened.body, self._start):
+        if self._start and reaches_back(opened.body, self._start):
             raise CanNotResume
         self.log.take(opened, self.opener.registry.keyring)
         self.seen.take(opened, self.opener.registry.keyring, self.log.known_tree)
@@ -123,8 +123,9 @@ class Audit:
 
     def end(self) -> None:
         """After the last position."""
+        keyring = self.opener.registry.keyring
         self.replay.end()
-        self.erasing.end(self.replay.balances.book.accounts)
+        self.erasing.end(self.replay.balances.book.accounts, lambda seq: keyring is None or keyring.is_trusted(seq))
         self.seen.end(0 if self.opener.last is None else self.opener.last.seq + 1)
         self.opener.registry.end()
         if self.opener.last is None:
