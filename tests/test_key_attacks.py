@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from signed_ledger.audit import Report, audit_file
+from signed_ledger.audit.steps import Step
 from signed_ledger.encoding import decode_entry, encode_entry_note, encode_entry_text, entry_key_name
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.signing import Signer, note_key_id, read_private_key
@@ -86,7 +87,7 @@ def test_the_root_revokes_a_stolen_live_key_at_a_size(installation: Installation
     installation.assert_audits()
     thief = signer_of(installation, stolen)
     own = forged(installation, first, thief, end=revoked["seq"] + 1)
-    expected = {(8, 14)} | ({(revoked["seq"] - 1, 14)} if first < 8 else set())
+    expected = {(8, Step.REVOCATIONS)} | ({(revoked["seq"] - 1, Step.REVOCATIONS)} if first < 8 else set())
     assert found(own) == expected, own.faults
     (told,) = own.revoked
     assert (told.before, told.signed_again) == (8, 2)
@@ -100,7 +101,7 @@ def test_entries_of_a_revoked_key_decide_nothing_until_they_are_signed_again(ins
     installation.json("keys", "revoke", stolen, "--at-size", head - 1)
     assert "does not verify" in installation.refused(1, "load-money", "card-1", "2.00", "EUR")
     report = audit_file(installation.database, jobs=1)
-    assert {int(fault.step) for fault in report.faults} == {14}
+    assert {int(fault.step) for fault in report.faults} == {Step.REVOCATIONS}
     assert "say --yes" in installation.refused(1, "keys", "reattest", stolen)
     installation.json("keys", "reattest", stolen, "--yes")
     installation.json("load-money", "card-1", "2.00", "EUR")
