@@ -18,17 +18,9 @@ def sync_folder(path: Path) -> None:
 
 
 def write_new_file(path: Path, data: bytes, mode: int) -> None:
-    """Write a file that must not be there yet, durably; raises `FileExistsError` where it is."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        path.unlink()  # half a file is worse than none: the next try would find its name taken
-        raise
-    sync_folder(path.parent)
+    """Write a file that must not be there yet, durably and whole; raises `FileExistsError` where it is."""
+    with whole_file(path, mode=mode) as file:  # half a key file would stop every rotation after it
+        file.write(data)
 
 
 @contextmanager

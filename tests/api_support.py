@@ -171,12 +171,14 @@ async def serving(folder: Path, audited: bool = True, limits: Any = None, **sett
     ledger = await open_ledger(world, metrics, **(limits or {}))
     reader = await Reader.open(world.path, busy_timeout_ms=1_000)
     publisher = world.publisher(ledger, reader, metrics)
-    await publisher.open()
     app = make_app(ledger, reader, publisher, Settings(authorities=(AUTHORITY,), **settings), metrics, world.clock)
-    async with TestClient(_Server(app), connector=aiohttp.TCPConnector(limit=0)) as client:
-        yield Site(world, ledger, reader, metrics, client, publisher)
-    await ledger.close()
-    await reader.close()
+    try:  # a test that fails must not leave the store's threads behind: the run would not end
+        await publisher.open()
+        async with TestClient(_Server(app), connector=aiohttp.TCPConnector(limit=0)) as client:
+            yield Site(world, ledger, reader, metrics, client, publisher)
+    finally:
+        await ledger.close()
+        await reader.close()
     if audited:
         assert_audits(world.path)
 

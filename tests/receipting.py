@@ -1,7 +1,7 @@
 """Receipts made from a real ledger, and the same with one thing changed, signed anew where a forger could."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from signed_ledger.checkpoints import cosign, sign_checkpoint, vkey_of
@@ -14,12 +14,13 @@ from signed_ledger.encoding import (
     encode_proof,
     encode_signature,
 )
+from signed_ledger.keyring import approve
 from signed_ledger.ledger import Ledger
 from signed_ledger.merkle import leaf_hash, node_hash
 from signed_ledger.policy import Policy, decode_policy
 from signed_ledger.publishing import Published, make_receipt, read_newest, verified_checkpoint
 from signed_ledger.receipts import Checked, check_receipt
-from signed_ledger.records import Checkpoint, Parts
+from signed_ledger.records import Checkpoint, History, KeyChange, Parts, RootChange
 from signed_ledger.signing import Signer, SoftwareSigner
 from signed_ledger.store import Reader
 from signed_ledger.trust import Trust
@@ -109,6 +110,18 @@ def in_a_log_of(receipt: Receipt, size: int, hashes: Sequence[bytes], signer: Si
     assert last == 0
     note = sign_checkpoint(Checkpoint(ORIGIN, size, root), signer)
     return receipt._replace(proof=encode_proof(InclusionProof(receipt.seq, tuple(hashes), note)))
+
+
+def after_a_root_change(log: Log, receipt: Receipt, *approving: SoftwareSigner) -> Receipt:
+    """As if the root keys had been replaced between the entry and the checkpoint key, by these approvers."""
+    new, (entry, checkpoint) = SoftwareSigner(bytes(31) + b"7"), receipt.keys
+    assert isinstance(entry, KeyChange)
+    assert isinstance(checkpoint, KeyChange)
+    change = RootChange((new.public_key,), 1, entry.version + 1, History(1, bytes(32)))
+    change = replace(change, approvals=approve(change, ORIGIN, [(f"{ORIGIN}/root", signer) for signer in approving]))
+    later = replace(checkpoint, version=entry.version + 2, approvals="")
+    later = replace(later, approvals=approve(later, ORIGIN, [(f"{ORIGIN}/root", new)]))
+    return receipt._replace(keys=(entry, change, later))
 
 
 def refused(receipt: Receipt, trust: Trust, policy: Policy | None = None) -> tuple[int, str]:

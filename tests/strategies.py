@@ -9,6 +9,7 @@ from signed_ledger.money import BALANCE_MINOR_MAX, CURRENCY_NUMBERS, MINOR_DIGIT
 from signed_ledger.records import (
     MESSAGES,
     AccountId,
+    Attestation,
     Body,
     CardChange,
     CardState,
@@ -17,6 +18,7 @@ from signed_ledger.records import (
     Erasure,
     FeeRate,
     Genesis,
+    History,
     Iso8583,
     JournalLine,
     KeyChange,
@@ -24,6 +26,7 @@ from signed_ledger.records import (
     Message,
     Opening,
     Request,
+    RootChange,
     Scope,
     SettledSum,
     Settlement,
@@ -66,12 +69,35 @@ def geneses(draw: st.DrawFn) -> Genesis:
     return Genesis(draw(origins), tuple(roots), threshold, entry, checkpoint, draw(texts))
 
 
+histories = st.builds(History, naturals, keys)
+
+
+@st.composite
+def root_changes(draw: st.DrawFn) -> RootChange:
+    root_keys = tuple(draw(st.lists(keys, min_size=1, max_size=5, unique=True)))
+    threshold = draw(st.integers(1, len(root_keys)))
+    return RootChange(root_keys, threshold, draw(naturals), draw(histories), draw(texts))
+
+
 @st.composite
 def key_changes(draw: st.DrawFn) -> KeyChange:
     role = draw(st.sampled_from(SERVICE_ROLES + PARTY_ROLES))
     whose = draw(names if role in PARTY_ROLES else origins)
     kid = draw(keys).hex()
-    return KeyChange(draw(st.sampled_from(KEY_OPS)), role, kid, draw(keys), whose, draw(naturals), draw(texts))
+    op = draw(st.sampled_from(KEY_OPS))
+    is_revoked = op == "revoke"
+    following = draw(st.none() | keys.map(bytes.hex)) if op == "add" and role in SERVICE_ROLES else None
+    return KeyChange(
+        *(op, role, kid, None if is_revoked else draw(keys), whose, draw(naturals), draw(texts)),
+        next_kid=None if following == kid else following,
+        history=draw(histories) if is_revoked else None,
+    )
+
+
+@st.composite
+def attestations(draw: st.DrawFn) -> Attestation:
+    first, last = sorted((draw(naturals), draw(naturals)))
+    return Attestation(draw(keys).hex(), first, last, draw(keys))
 
 
 mccs = st.from_regex(r"[0-9]{4}", fullmatch=True)
@@ -265,6 +291,8 @@ loads = st.builds(Load, names, names, moneys(1))
 by_class: dict[str, st.SearchStrategy[Body]] = {
     "genesis": geneses(),
     "key": key_changes(),
+    "root": root_changes(),
+    "attest": attestations(),
     "account": st.builds(Opening, accounts),
     "card": card_changes,
     "terms": terms,

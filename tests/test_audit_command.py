@@ -92,6 +92,7 @@ def test_the_first_faults_are_shown_or_all(copy: Copy) -> None:
 SHAPE: dict[str, Any] = {
     "ledger": str,
     "trust": (str, type(None)),
+    "trusted_since": (str, int, type(None)),
     "ok": bool,
     "origin": str,
     "entries": int,
@@ -108,11 +109,21 @@ SHAPE: dict[str, Any] = {
     "totals": [
         dict.fromkeys(("currency", "posted", "issuer", "schemes", "cards", "external", "held"), str),
     ],
-    "keys": [{"kid": str, "role": str, "whose": str, "valid_from": int, "valid_to": (int, type(None))}],
+    "keys": [
+        {
+            "kid": str,
+            "role": str,
+            "whose": str,
+            "valid_from": int,
+            "valid_to": (int, type(None)),
+            "revoked_at": (int, type(None)),
+        }
+    ],
     "witnesses": (list, type(None)),
     "last_seen": (str, type(None)),
     "steps": [{"step": int, "title": str, "checked": int, "faults": int}],
     "faults": [{"seq": (int, type(None)), "step": int, "reason": str}],
+    "revoked": list,
     "not_known": [str],
     "seconds": float,
     "entries_per_second": int,

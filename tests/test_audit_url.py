@@ -26,12 +26,15 @@ from tests.support import Sample, load_to, make_long_sample, make_sample, publis
 from tests.world import ORIGIN, opened
 
 
-def published_pages(path: Path, size: int | None = None) -> dict[str, bytes]:
-    """All that a server publishes of the ledger's first `size` entries, in a few lines of its own."""
+def published_pages(path: Path, size: int | None = None, checkpoint: bytes | None = None) -> dict[str, bytes]:
+    """All that a server publishes of the ledger's first `size` entries, in a few lines of its own.
+
+    The `checkpoint` is by default one that the ledger keeps.
+    """
     notes = [note for (note,) in rows(path, "SELECT note FROM entries ORDER BY seq")]
     kept = dict(rows(path, "SELECT seq + 1, note FROM checkpoints"))
     size = size or max(kept)
-    pages = {"/checkpoint": kept[size]}
+    pages = {"/checkpoint": checkpoint or kept[size]}
     hashes = [leaf_hash(note) for note in notes[:size]]
     levels = [hashes]
     while len(levels[-1]) >= 256:
@@ -136,7 +139,7 @@ async def test_an_honest_log_is_proven(server: Server, trust: Path, long_sample:
     whole = running.audit_file(long_sample.path, jobs=1).to_json()
     assert (report["origin"], report["entries"], report["head"]) == (ORIGIN, whole["entries"], whole["head"])
     assert report["keys"] == whole["keys"]
-    assert [step["step"] for step in report["steps"]] == [1, 2, 3, 4, 5, 12, 13]
+    assert [step["step"] for step in report["steps"]] == [1, 2, 3, 4, 5, 12, 13, 14]
     assert report["steps"][3]["checked"] == whole["entries"]
     assert "not in the published log" in report["not_known"][0]
 
@@ -194,7 +197,8 @@ def changed(data: bytes, at: int) -> bytes:
 FAULTY: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "an entry's last byte": lambda pages: {"/tile/entries/000": changed(pages["/tile/entries/000"], 300)},
     "a tile": lambda pages: {"/tile/0/000": changed(pages["/tile/0/000"], 5)},
-    "an upper tile": lambda pages: {"/tile/0/001.p/2": pages["/tile/0/000"][:64]},
+    "a tile that is begun": lambda pages: {"/tile/0/001.p/2": pages["/tile/0/000"][:64]},
+    "a tile above": lambda pages: {"/tile/1/000.p/1": changed(pages["/tile/1/000.p/1"], 5)},
     "a key's body": lambda pages: {"/keys": pages["/keys"].replace(b'"seq": 2, "body"', b'"seq": 999, "body"')},
     "a key's bytes": lambda pages: {"/keys": pages["/keys"].replace(b"visa", b"vise")},
     "a checkpoint's signature": lambda pages: {

@@ -62,8 +62,8 @@ def test_serves_help_shows_each_setting_with_its_default_and_meaning(installatio
         pytest.param([], "COMMAND", id="no command"),
         pytest.param(["settle"], "settle", id="no such command"),
         pytest.param(["keys"], "COMMAND", id="no key command"),
-        pytest.param(["keys", "revoke", "0" * 64], "revoke", id="a key command that is not there yet"),
-        pytest.param(["verify", "--last-seen", "file"], "--last-seen", id="an option that is not there yet"),
+        pytest.param(["keys", "revoke", "0" * 64], "--at-size", id="an option missing"),
+        pytest.param(["verify", "--last", "file"], "--last", id="an option cut short"),
         pytest.param(["balance"], "CARD_ID", id="an argument missing"),
     ],
 )

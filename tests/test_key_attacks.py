@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from signed_ledger.audit import Report, audit_file
+from signed_ledger.audit.steps import Step
 from signed_ledger.encoding import decode_entry, encode_entry_note, encode_entry_text, entry_key_name
 from signed_ledger.merkle import leaf_hash
 from signed_ledger.signing import Signer, note_key_id, read_private_key
@@ -33,7 +34,12 @@ def entry_kid(installation: Installation) -> str:
 
 
 def forged(installation: Installation, first: int, thief: Signer, end: int | None = None) -> Report:
-    """Audit a ledger that from entry `first` on, up to before `end`, is another one, of a tick later, by the thief."""
+    """Audit such a ledger."""
+    return forgery(installation, first, thief, end).audit(read_trust(installation.trust_file))
+
+
+def forgery(installation: Installation, first: int, thief: Signer, end: int | None = None) -> Copy:
+    """A ledger that from entry `first` on, up to before `end`, is another one, of a tick later, by the thief."""
     path = installation.folder / "forged.db"
     path.unlink(missing_ok=True)
     copy = Copy(installation.database, path)
@@ -49,7 +55,7 @@ def forged(installation: Installation, first: int, thief: Signer, end: int | Non
             key_id = note_key_id(entry_key_name(entry.origin), thief.public_key)
             before = encode_entry_note(text, entry.origin, key_id, thief.sign(text))
             connection.execute("UPDATE entries SET note = ? WHERE seq = ?", (before, seq))
-    return copy.audit(read_trust(installation.trust_file))
+    return copy
 
 
 def test_a_retired_key_signs_no_new_history(installation: Installation) -> None:
@@ -81,7 +87,7 @@ def test_the_root_revokes_a_stolen_live_key_at_a_size(installation: Installation
     installation.assert_audits()
     thief = signer_of(installation, stolen)
     own = forged(installation, first, thief, end=revoked["seq"] + 1)
-    expected = {(8, 13)} | ({(revoked["seq"] - 1, 13)} if first < 8 else set())
+    expected = {(8, Step.REVOCATIONS)} | ({(revoked["seq"] - 1, Step.REVOCATIONS)} if first < 8 else set())
     assert found(own) == expected, own.faults
     (told,) = own.revoked
     assert (told.before, told.signed_again) == (8, 2)
@@ -95,7 +101,7 @@ def test_entries_of_a_revoked_key_decide_nothing_until_they_are_signed_again(ins
     installation.json("keys", "revoke", stolen, "--at-size", head - 1)
     assert "does not verify" in installation.refused(1, "load-money", "card-1", "2.00", "EUR")
     report = audit_file(installation.database, jobs=1)
-    assert {int(fault.step) for fault in report.faults} == {13}
+    assert {int(fault.step) for fault in report.faults} == {Step.REVOCATIONS}
     assert "say --yes" in installation.refused(1, "keys", "reattest", stolen)
     installation.json("keys", "reattest", stolen, "--yes")
     installation.json("load-money", "card-1", "2.00", "EUR")

@@ -526,5 +526,5 @@ def test_it_is_set_up_as_the_document_says(tmp_path: Path, token: SoftToken) -> 
     )
     assert done.returncode == 0, done.stderr
     assert "VERIFIED" in done.stdout
-    assert len(token.objects()) == 8  # four pairs: two made by init, and their successors
+    assert len(token.objects()) == 12  # six pairs: two made by init, their successors, and the next ones'
     installation.assert_audits()

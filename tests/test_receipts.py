@@ -24,12 +24,13 @@ from signed_ledger.errors import Invalid
 from signed_ledger.keyring import approve
 from signed_ledger.publishing import make_receipt
 from signed_ledger.receipts import check_receipt
-from signed_ledger.records import Body, Checkpoint, Evidence, Genesis, KeyChange, Parts
+from signed_ledger.records import Body, Checkpoint, Evidence, Genesis, History, KeyChange, Parts, RootChange
 from signed_ledger.sealing import Place, seal
 from signed_ledger.signing import SoftwareSigner, kid_of
 from signed_ledger.trust import Trust
 from tests.receipting import (
     Log,
+    after_a_root_change,
     cosigned,
     in_a_log_of,
     make_log,
@@ -154,9 +155,9 @@ def test_a_policy_that_names_logs_must_name_this_one(log: Log, receipt: Receipt)
     assert refused(receipt, log.trust, policy("none", f"log {vkey_of(ORIGIN, others)}"))[0] == 7
 
 
-def test_a_witness_may_have_signed_any_time(log: Log, receipt: Receipt) -> None:
-    far = cosigned(receipt, time=2**63)
-    assert check_receipt(far, log.trust, policy()).ok
+def test_a_witness_may_have_signed_any_time_that_the_specification_has(log: Log, receipt: Receipt) -> None:
+    assert check_receipt(cosigned(receipt, time=2**63 - 1), log.trust, policy()).ok
+    assert refused(cosigned(receipt, time=2**63), log.trust, policy())[0] == 7
 
 
 # --- every byte -----------------------------------------------------------------------------------------------------
@@ -289,6 +290,24 @@ def test_the_entry_and_the_checkpoint_key_can_not_change_places(log: Log, receip
     swapped = forged_key(log, receipt, 0, public_key=checkpoint.public_key, kid=checkpoint.kid)
     swapped = forged_key(log, swapped, 1, public_key=entry.public_key, kid=entry.kid)
     assert refused(swapped, log.trust)[0] == 3
+
+
+def test_a_root_change_between_is_followed_where_both_sets_approved_it(log: Log, receipt: Receipt) -> None:
+    old, new = log.world.root, SoftwareSigner(bytes(31) + b"7")
+    assert check_receipt(after_a_root_change(log, receipt, old, new), log.trust).ok
+    for approving in ([old], [new], [old, SoftwareSigner(os.urandom(32))]):
+        assert refused(after_a_root_change(log, receipt, *approving), log.trust)[0] == 2
+    followed = after_a_root_change(log, receipt, old, new)
+    entry, _, checkpoint = followed.keys
+    assert refused(followed._replace(keys=(entry, checkpoint)), log.trust)[0] == 2
+
+
+def test_a_root_change_that_leads_to_no_key_is_not_needed(log: Log, receipt: Receipt) -> None:
+    new = SoftwareSigner(os.urandom(32))
+    change = RootChange((new.public_key,), 1, 9, History(1, bytes(32)))
+    approvals = approve(change, ORIGIN, [(f"{ORIGIN}/root", signer) for signer in (log.world.root, new)])
+    longer = receipt._replace(keys=(*receipt.keys, replace(change, approvals=approvals)))
+    assert refused(longer, log.trust) == (2, "keys: hold an entry of which nothing here needs the key")
 
 
 def genesis_of(log: Log) -> KeyBody:

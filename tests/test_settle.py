@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,13 +11,14 @@ import pytest
 
 from signed_ledger.daily import Settled, settle
 from signed_ledger.errors import IntegrityViolation, InternalError, Invalid, StateConflict
-from signed_ledger.ledger import Ledger, Settling
+from signed_ledger.keyring import approve
+from signed_ledger.ledger import Attest, Ledger, Settling, read_tree
 from signed_ledger.money import Money
-from signed_ledger.records import Settlement
+from signed_ledger.records import History, KeyChange, Settlement
 from signed_ledger.rules import Settle
 from tests.settlements import Life, begin, desk_on, opened_desk
 from tests.support import assert_audits, edit, fail_the_disk, rows
-from tests.world import DAY, START, World, opened
+from tests.world import DAY, ORIGIN, START, World, opened
 
 UTC = ZoneInfo("UTC")
 MONDAY = date(2026, 11, 23)
@@ -211,6 +213,26 @@ async def test_another_day_that_came_between_is_not_settled_twice(world: World) 
         with pytest.raises(StateConflict, match="Another settlement came between"):
             await ledger.submit(stale)
         assert head(world) == before
+    assert_audits(world.path)
+
+
+async def test_sums_of_before_a_revocation_are_not_settled(world: World) -> None:
+    async with opened(world) as ledger:
+        life = await begin(world, ledger)
+        await life.force("t", "1.00")
+        size = ledger.tree.size
+        version = ledger.keyring.version
+        stale = Settling(Settle("acme", "2026-11-25", world.clock.now), -1, size - 1, {}, version)
+        history = History(3, (await read_tree(ledger._store, 3)).root())
+        stolen = KeyChange("revoke", "scheme", life.scheme.kid, None, "acme", version + 1, history=history)
+        root = [(f"{ORIGIN}/root", world.root)]
+        await ledger.submit(replace(stolen, approvals=approve(stolen, ORIGIN, root)))
+        with pytest.raises(StateConflict, match="A key changed meanwhile"):
+            await ledger.submit(stale)
+        with pytest.raises(IntegrityViolation, match="not signed again"):
+            await settled(world, ledger)
+        await ledger.submit(Attest(life.scheme.kid, 3, size - 1))
+        await settled(world, ledger)
     assert_audits(world.path)
 
 

@@ -151,9 +151,19 @@ async def test_signatures_of_others_and_extension_lines_of_foreign_logs_are_take
     assert cosigned(ours, extended, answer) == NOW
 
 
-def with_extension(note: bytes) -> bytes:
+async def test_what_a_key_in_hardware_could_not_sign_is_refused(ours: OurWitness, url: str) -> None:
+    """Nothing longer than 4,096 bytes is signed, the witness's own two lines counted in."""
+    longest = 4_096 - len(b"cosignature/v1\ntime 9223372036854775807\n") - len(decode_checkpoint(LOG.note(5)).text)
+    note = with_extension(LOG.note(5), "x" * longest)
+    answer = await ask(url, b"old 0\n\n" + note)
+    assert (answer.status, b"4096 bytes" in answer.body) == (400, True)
+    note = with_extension(LOG.note(5), "x" * (longest - 1))
+    assert cosigned(ours, note, await ask(url, b"old 0\n\n" + note)) == NOW
+
+
+def with_extension(note: bytes, line: str = "an extension") -> bytes:
     """The log's checkpoint with one line more, signed by the log."""
-    text = decode_checkpoint(note).text.decode() + "an extension\n"
+    text = decode_checkpoint(note).text.decode() + line + "\n"
     key_id = note_key_id(LOG.origin, LOG.signer.public_key)
     return encode_note(Note(text, (NoteSignature(LOG.origin, key_id, LOG.signer.sign(text.encode())),)))
 

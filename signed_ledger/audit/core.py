@@ -10,6 +10,7 @@ from signed_ledger.audit.log import Log
 from signed_ledger.audit.opened import Check, Opened
 from signed_ledger.audit.opening import Opener
 from signed_ledger.audit.past import Past
+from signed_ledger.audit.reaching import CanNotResume, reaches_back
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.replay import Replay
 from signed_ledger.audit.seen import Seen
@@ -73,6 +74,7 @@ class Audit:
         self.authorities: set[str] = set()
         self.kept: Kept | None = None
         self._keys: list[int] = []
+        self._start = 0
         self._look_up = look_up or _as_it_is
         self.hosts_not_signed = 0
         self._tally = tally
@@ -88,13 +90,16 @@ class Audit:
         self.seen.check(self.opener.registry.keyring, past.tree.root())
         terms = [opened.body for opened in keys if isinstance(opened.body, Terms)]
         self.replay.resume(past, terms[-1] if terms else None, mark.form)
-        self._keys = list(mark.keys)
+        self._keys, self._start = list(mark.keys), past.size
         assert keys[0].entry is not None
         assert last.entry is not None
         self.first_time, self.last_time = keys[0].entry.time, last.entry.time
 
     def open(self, position: Position) -> Opened:
+        """Raises `CanNotResume` where the entries that were verified before are to be verified again."""
         opened = self.opener.open(position)
+        if self._start and reaches_back(opened.seq, opened.body, self._start):
+            raise CanNotResume
         self.log.take(opened, self.opener.registry.keyring)
         self.seen.take(opened, self.opener.registry.keyring, self.log.known_tree)
         return opened
@@ -118,8 +123,9 @@ class Audit:
 
     def end(self) -> None:
         """After the last position."""
+        keyring = self.opener.registry.keyring
         self.replay.end()
-        self.erasing.end(self.replay.balances.book.accounts)
+        self.erasing.end(self.replay.balances.book.accounts, lambda seq: keyring is None or keyring.is_trusted(seq))
         self.seen.end(0 if self.opener.last is None else self.opener.last.seq + 1)
         self.opener.registry.end()
         if self.opener.last is None:

@@ -5,7 +5,7 @@ itself found to be signed, when its turn comes. Steps 3, 5, 8 and 11.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from signed_ledger.audit.report import totals_of
@@ -118,11 +118,13 @@ class Erasing:
                 reason = f"erased what was posted with {scheme} before a settlement covered it"
                 self._tally.fault(seq, Step.DECISIONS, reason)
 
-    def end(self, accounts: dict[AccountId, State]) -> None:
-        """Tell what is missing though no signed erasure names it, and what signed ones should not have erased.
+    def end(self, accounts: dict[AccountId, State], is_trusted: Callable[[int], bool]) -> None:
+        """Tell what is missing though no erasure that counts names it, and what those should not have erased.
 
-        `accounts` is how the replay leaves them.
+        `accounts` is how the replay leaves them; `is_trusted` says of which seqs the signature counts in the end: who
+        stole the entry key has not erased on anybody's request.
         """
+        self.signed = [seq for seq in self.signed if is_trusted(seq)]
         signed = set(self.signed)
         for erasure, missing in self._missing.items():
             for seq, name in missing:
@@ -145,7 +147,7 @@ class Erasing:
                 self._tally.fault(self.signed[-1], Step.DECISIONS, reason)
 
     def not_known(self) -> list[str]:
-        """Sentences for step 12."""
+        """What the report ends with."""
         said = []
         if count := sum(self.parts.values()):
             by = f"{'entry' if len(self.signed) == 1 else 'entries'} {_listed(self.signed)}"

@@ -41,7 +41,8 @@ _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "state": decode_state,
     "evidence": decode_evidence,
 }
-_KEY_KINDS: Final = (Genesis.KIND, KeyChange.KIND, RootChange.KIND, Attestation.KIND)
+KEY_KINDS: Final = (Genesis.KIND, KeyChange.KIND, RootChange.KIND, Attestation.KIND)
+"""The entries that make the key registry. Their bodies are published."""
 
 
 class Opener:
@@ -147,7 +148,7 @@ class Opener:
 
     def _open_key(self, opened: Opened, bodies: Mapping[int, bytes]) -> None:
         assert opened.entry is not None
-        if opened.entry.kind in _KEY_KINDS:
+        if opened.entry.kind in KEY_KINDS:
             opened.body = self._open_part(opened, "body", opened.entry.body, bodies.get(opened.seq))
 
     def _open_parts(self, opened: Opened, rows: list[Row]) -> None:
@@ -187,7 +188,7 @@ class Opener:
     # --- 2 and 4: keys and the Issuer's signature ------------------------------------------------------------------
 
     def _learn_keys(self, opened: Opened, rows: list[Row]) -> None:
-        if opened.entry is not None and opened.entry.kind not in _KEY_KINDS:
+        if opened.entry is not None and opened.entry.kind not in KEY_KINDS:
             return
         body = opened.body if opened.body is not None else _claimed_body(rows)
         if opened.seq == 0:

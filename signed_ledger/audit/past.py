@@ -91,8 +91,8 @@ class Past:
         self.size = checkpoint.size
         self._file = file
         self._tally = tally
-        self._tree = SeenTree(FileTiles(file), checkpoint)
-        self.tree = self._tree.tree
+        self.seen = SeenTree(FileTiles(file), checkpoint)
+        self.tree = self.seen.tree
 
     # --- entries ---------------------------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Past:
     def _entry(self, seq: int) -> tuple[Entry, bytes, tuple[bytes | None, bytes | None]]:
         rows = self._rows(_ENTRY, seq)
         note, *parts = rows[0] if rows else (None, None, None)
-        if type(note) is not bytes or leaf_hash(note) != self._tree.leaf(seq):
+        if type(note) is not bytes or leaf_hash(note) != self.seen.leaf(seq):
             raise Invalid(f"entry {seq}", "is not the one that was seen")
         body, state = (part if type(part) is bytes else None for part in parts)
         return decode_entry(note).entry, note, (body, state)

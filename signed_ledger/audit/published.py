@@ -39,7 +39,7 @@ class Published:
         try:
             members = json.loads(await self._get("keys", KEYS_BYTES_MAX))
             return {int(entry["seq"]): entry["body"].encode() for entry in members["entries"]}
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             raise Invalid("keys", "is not what a signed ledger answers there") from None
 
     async def tile(self, tile: Tile) -> bytes:

@@ -1,6 +1,6 @@
 """`audit URL`: the published log proven without the database. Entries stream by, memory does not grow with them.
 
-Steps 1 to 5, 12 and 13, as far as the log shows them: the parts are not in it, but for those of key entries.
+Steps 1 to 5 and 12 to 14, as far as the log shows them: the parts are not in it, but for those of key entries.
 """
 
 import asyncio
@@ -13,14 +13,17 @@ from typing import Final, NamedTuple
 
 from signed_ledger.audit.last_seen import LOG, LastSeen, Mark
 from signed_ledger.audit.opened import Opened
-from signed_ledger.audit.opening import Opener
+from signed_ledger.audit.opening import KEY_KINDS, Opener
 from signed_ledger.audit.published import FetchedTiles, Published, paths_to
+from signed_ledger.audit.reaching import CanNotResume, NamedRoots
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.report import Head, Report, StepResult
+from signed_ledger.audit.revocations import Revoked, check_log_revocations
 from signed_ledger.audit.running import Progress
 from signed_ledger.audit.seen import Seen
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.audit.tiles import SeenTree
+from signed_ledger.audit.unknown import not_known_of_log
 from signed_ledger.audit.verifying import Submit, verifier
 from signed_ledger.audit.witnessed import witnessed
 from signed_ledger.checkpoints import open_checkpoint
@@ -34,7 +37,7 @@ from signed_ledger.trust import Trust
 
 BUNDLES_AHEAD: Final = 8
 """How many are fetched, or verified by other processes, while one is looked at: it bounds the memory of an audit."""
-STEPS: Final = (Step.TRUST, Step.REGISTRY, Step.ENTRIES, Step.ISSUER, Step.PARTS, Step.LOG, Step.SEEN)
+STEPS: Final = (Step.TRUST, Step.REGISTRY, Step.ENTRIES, Step.ISSUER, Step.PARTS, Step.LOG, Step.SEEN, Step.REVOCATIONS)
 
 
 class AuditedLog(NamedTuple):
@@ -67,7 +70,7 @@ async def audit_published(
     if seen is not None and seen.mark is not None and not whole and seen.size <= signed.checkpoint.size:
         try:
             await audit.resume(seen, seen.mark)
-        except Invalid:  # what is served is not what was seen, or can not be had: the whole tells what is wrong
+        except (Invalid, CanNotResume):  # the whole tells what is wrong, or what else is so
             audit = LogAudit(published, signed, bodies, trust, seen)
     with verifier(jobs) as submit:
         await audit.run(submit, progress)
@@ -101,9 +104,11 @@ class LogAudit:
         self._checkpoint = signed.checkpoint
         self._bodies = bodies
         self._opener = Opener(self._tally, trust, bodies=bodies)
+        self._named = NamedRoots(bodies)
         self._seen = Seen(self._tally, seen)
         self._has_trust = trust is not None
         self._tree = Tree()
+        self._revoked: tuple[Revoked, ...] = ()
         self._start = 0
         self._times: list[int] = []
 
@@ -114,9 +119,13 @@ class LogAudit:
     # --- from where ------------------------------------------------------------------------------------------------
 
     async def resume(self, seen: LastSeen, mark: Mark) -> None:
-        """Go on after what was seen; raises `Invalid` unless the tiles lead to it."""
+        """Go on after what was seen; raises `Invalid` unless the tiles lead to it.
+
+        Raises `CanNotResume` where an entry since then says what those before are worth.
+        """
         last = seen.size - 1
-        seqs = sorted({*(seq for seq in mark.keys if seq in self._bodies), last})
+        self._named.check_reach(seen.size)
+        seqs = sorted({*mark.keys, last})
         tiles = FetchedTiles()
         await tiles.fetch(self._published, paths_to(seqs, seen.size), self._size)
         tree = SeenTree(tiles, seen.checkpoint)
@@ -124,7 +133,7 @@ class LogAudit:
         for number in sorted({seq // TILE_WIDTH for seq in seqs}):
             notes = await self._published.bundle(number, self._size)
             opened |= {seq: self._open_seen(tree, seq, notes) for seq in seqs if seq // TILE_WIDTH == number}
-        self.keys = [seq for seq in seqs if seq in self._bodies and seq in mark.keys]
+        self.keys = [seq for seq in mark.keys if opened[seq].body is not None]
         self._opener.resume([opened[seq] for seq in self.keys], opened[last])
         self._tree, self._start = tree.tree.copy(), seen.size
         self._seen.check(self._opener.registry.keyring, tree.tree.root())
@@ -141,7 +150,9 @@ class LogAudit:
             raise Invalid(f"entry {seq}", "is not the one that was seen")
         entry = decode_entry(note).entry
         opened = Opened(Position(seq, ([(seq, note)], [])), leaf=leaf_hash(note), entry=entry)
-        if seq in self._bodies:
+        if entry.kind in KEY_KINDS:  # of `verify` others may be marked, too, such as terms
+            if seq not in self._bodies:
+                raise Invalid(f"entry {seq}", "is a key entry, and its body is kept back")
             opened.body = decode_body(open_part("body", entry.body, self._bodies[seq])).body
         return opened
 
@@ -158,6 +169,9 @@ class LogAudit:
             progress(self._tree.size - self._start, self._size - self._start)
         while waiting:
             await self._settle(*waiting.popleft())
+        for tile, hashes in self._tree.partial_tiles():
+            if tile.level:  # the lowest was compared with its bundle
+                self._compare(tile, await self._published.tile(tile), hashes)
 
     async def _bundles(self) -> AsyncIterator[tuple[int, list[bytes], bytes]]:
         """Each bundle that has something new, and the tile over it; a few are fetched ahead."""
@@ -192,6 +206,7 @@ class LogAudit:
             if opened.body is not None:
                 self.keys.append(seq)
             assert opened.leaf is not None
+            self._named.take(self._tree)
             full = self._tree.append(opened.leaf)
             self._seen.take(opened, self._opener.registry.keyring, self._tree)
             await self._check_tiles(full[1:])
@@ -227,7 +242,8 @@ class LogAudit:
     def end(self, note: bytes) -> None:
         """All of the log is in: the checkpoint must be of it, and signed."""
         self._tally.checked[Step.LOG] += 1
-        keyring = self._opener.registry.keyring
+        registry = self._opener.registry
+        keyring = registry.keyring
         try:
             if keyring is None:
                 raise Invalid("checkpoint", "can not be verified: no key of the ledger is known")
@@ -238,21 +254,15 @@ class LogAudit:
         except Invalid as error:
             self._tally.fault(self._size - 1, Step.LOG, f"the newest checkpoint is not the ledger's: {error}")
         self._seen.end(self._size)
+        registry.end()
+        roots = self._named.roots
+        self._revoked = check_log_revocations(registry, roots, self._size, self._tally, is_whole=not self._start)
 
     def report(self, url: str, seen: LastSeen | None, seconds: float) -> Report:
         keyring, last = self._opener.registry.keyring, self._opener.last
         faults = self._tally.sorted_findings()
         checked = self._tally.checked
-        not_known = [
-            "Amounts, decisions, balances, and what Schemes signed are not in the published log: verify proves them, "
-            "from the database.",
-        ]
-        if not self._has_trust:
-            not_known.append("No trust file was given: origin and root keys were taken on the word of the server.")
-        if seen is None:
-            not_known.append("No checkpoint seen earlier was given: a cut tail or an older copy can not be noticed.")
-        if self._start:
-            not_known.append(f"The {self._start:,} entries seen before count as verified then. --whole verifies all.")
+        not_known = not_known_of_log(keyring, self._size, seen, self._start, has_trust=self._has_trust)
         return Report(
             ledger=url,
             origin=None if keyring is None else keyring.origin,
@@ -271,4 +281,6 @@ class LogAudit:
             from_seq=self._start,
             seen=None if seen is None else seen.size,
             is_log=True,
+            revoked=self._revoked,
+            trusted_since=self._opener.registry.trusted_since,
         )

@@ -17,6 +17,7 @@ from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
 from signed_ledger.audit.lookups import with_derived
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.past import Past
+from signed_ledger.audit.reaching import CanNotResume
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
@@ -70,14 +71,15 @@ def audit_since(
 ) -> Audited:
     """The same, and that the ledger has grown from a checkpoint seen before.
 
-    Entries in it that were verified then are not again, unless `whole`, or where what is there is not what was seen.
+    Entries in it that were verified then are not again, unless `whole`, or where what is there is not what was seen, or
+    a new entry says what they are worth: a revocation, an attestation, other root keys, an erasure.
     `policy` says which witnesses must have cosigned the newest checkpoint.
     """
     if seen is not None and seen.mark is not None and seen.mark.verified == LEDGER and not whole:
         try:
             return _audit(path, seen, seen.mark, trust, jobs, progress or _say_nothing, policy)
         except CanNotResume:
-            pass  # from the first entry on it is found out what is wrong, and where
+            pass  # from the first entry on it is found out what is so, and what is wrong
     return _audit(path, seen, None, trust, jobs, progress or _say_nothing, policy)
 
 
@@ -103,7 +105,7 @@ def _audit(
         _run(audit, file, jobs, progress, start)
         audit.end()
         size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
-        revoked = check_revocations(audit.opener.registry, file, size, tally)
+        revoked = check_revocations(audit.opener.registry, file, size, tally, is_whole=not start)
         if not start:
             file.check_structure()
         witnesses = witnessed(policy, None if audit.kept is None else audit.kept.cosigned)
@@ -112,10 +114,6 @@ def _audit(
         file.close()
     report = _report(path, audit, tally, revoked, not_known, start, seen, time.perf_counter() - started)
     return Audited(replace(report, witnesses=None if policy is None else witnesses.names), audit.kept)
-
-
-class CanNotResume(Exception):
-    """What stands in the file up to the checkpoint is not what was verified; the whole is to be verified."""
 
 
 def _resumed(

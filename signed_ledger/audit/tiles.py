@@ -35,6 +35,15 @@ class SeenTree:
         assert 0 <= seq < self._size
         return self._hash_at(0, seq)
 
+    def root_at(self, size: int) -> bytes:
+        """The root that the tree had at a size before; raises as `leaf` does."""
+        assert 0 <= size <= self._size
+        edges = []
+        for level in range(max(size - 1, 0).bit_length() // 8 + 1):
+            there = size >> (8 * level)
+            edges.append([self._hash_at(level, at) for at in range(there - there % TILE_WIDTH, there)])
+        return Tree(size, edges).root()
+
     def _hash_at(self, level: int, index: int) -> bytes:
         """The hash of a full subtree: of 256**level leaves, number `index` of those."""
         number, place = divmod(index, TILE_WIDTH)

@@ -5,6 +5,8 @@ from signed_ledger.audit.last_seen import LastSeen
 from signed_ledger.audit.reading import LedgerFile
 from signed_ledger.audit.steps import printable
 from signed_ledger.audit.witnessed import Witnessed
+from signed_ledger.keyring import Keyring
+from signed_ledger.records.names import PARTY_ROLES
 from signed_ledger.trust import Trust
 
 
@@ -31,6 +33,33 @@ def not_known_of(
     return said
 
 
+def not_known_of_log(
+    keyring: Keyring | None, size: int, seen: LastSeen | None, start: int, *, has_trust: bool
+) -> list[str]:
+    """The same of a published log of `size` entries."""
+    said = [
+        "Amounts, decisions, balances, and what Schemes signed are not in the published log: verify proves them, from "
+        "the database.",
+    ]
+    if not has_trust:
+        said.append("No trust file was given: origin and root keys were taken on the word of the server.")
+    if seen is None:
+        said.append("No checkpoint seen earlier was given: a cut tail or an older copy can not be noticed.")
+    if start:
+        said.append(f"The {start:,} entries seen before count as verified then. --whole verifies all.")
+    return said if keyring is None else said + _revoked(keyring, size)
+
+
+def _revoked(keyring: Keyring, size: int) -> list[str]:
+    said = []
+    if any(key.role in PARTY_ROLES for key in keyring if key.revoked_at is not None):
+        said.append("What the revoked keys of Schemes, operators and auditors signed is not in the published log.")
+    key = keyring.current("checkpoint")
+    if not keyring.is_trusted_checkpoint(key.kid, size):
+        said.append(f"The newest checkpoint is signed by a key that is revoked from size {key.revoked_at} on.")
+    return said
+
+
 def _log(seen: LastSeen | None, witnesses: Witnessed) -> list[str]:
     if seen is None and not witnesses.names:
         return ["No checkpoint seen earlier and no witness was asked: a cut tail or an older copy can not be noticed."]
@@ -40,7 +69,8 @@ def _log(seen: LastSeen | None, witnesses: Witnessed) -> list[str]:
 def _past(start: int) -> list[str]:
     return [
         f"The {start:,} entries seen before count as verified then. Of them was read only what the new ones rest on, "
-        "and proven to be what was seen; that a row names the newest of its kind was not. --whole verifies them all.",
+        "and proven to be what was seen; that a row is the newest of its kind, and that none was taken away, was not. "
+        "--whole verifies them all.",
         "What was to be settled when the new entries begin was not summed: each Scheme's first settlement among them "
         "was not decided again. Balances of the whole ledger were not summed either.",
         "The database's own structure was not checked, nor rows of derived tables that no new entry makes.",

@@ -51,18 +51,8 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (
         *(founding, serving, cards, card_commands, term_commands, statements),
-        *(
-            settling,
-            reconciling,
-            publishing,
-            auditing,
-            log_auditing,
-            receipts,
-            exporting,
-            key_commands,
-            erasing,
-            witnessing,
-        ),
+        *(settling, reconciling, publishing, auditing, log_auditing, receipts),
+        *(exporting, key_commands, erasing, witnessing),
     ):
         part.add_commands(commands)
     return parser

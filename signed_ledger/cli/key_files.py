@@ -32,8 +32,8 @@ def give_to_owner_of(old_file: Path, new_file: Path) -> None:
 
 
 def kid_by_prefix(keyring: Keyring, prefix: str) -> str:
-    """The same for keys that are only pre-committed, too."""
-    committed = [kid for kid in keyring.next_kids.values() if kid.startswith(prefix)]
+    """The same for keys that are, or were, only pre-committed, too."""
+    committed = [kid for kid in keyring.committed if kid.startswith(prefix) and keyring.find(kid) is None]
     return committed[0] if len(prefix) >= 8 and len(committed) == 1 else find_by_prefix(keyring, prefix).kid
 
 

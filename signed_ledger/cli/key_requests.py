@@ -86,13 +86,13 @@ def read_request(path: Path) -> Request:
         request = _decoded(json.loads(data))
         for change in request.changes:
             counted(request, change)
-    except (Invalid, KeyChangeRefused, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (Invalid, KeyChangeRefused, ValueError, TypeError, RecursionError) as error:
         raise Invalid(str(path), f"is no request for a key change: {error}") from None
     return request
 
 
-def _decoded(told: dict[str, Any]) -> Request:
-    if told.keys() != _MEMBERS:
+def _decoded(told: Any) -> Request:
+    if type(told) is not dict or told.keys() != _MEMBERS:
         raise Invalid("request", f"must be an object of {', '.join(sorted(_MEMBERS))}")
     request = Request(
         str(told["origin"]),
@@ -107,7 +107,9 @@ def _decoded(told: dict[str, Any]) -> Request:
     return request
 
 
-def _change(members: dict[str, Any]) -> Change:
+def _change(members: Any) -> Change:
+    if type(members) is not dict:
+        raise Invalid("changes", "must be objects")
     body = decode_body(encode_json({**members, "salt": encode_base64(bytes(SALT_BYTES))})).body
     if not isinstance(body, KeyChange | RootChange):
         raise Invalid("changes", "has what root keys do not approve")
@@ -161,11 +163,12 @@ def is_recorded(change: Change, keyring: Keyring) -> bool:
     if isinstance(change, RootChange):
         return keyring.root_sets[-1].is_same(change.root_keys, change.threshold)
     key = keyring.find(change.kid)
-    if change.op == "add":
-        return key is not None
-    if change.op == "retire":
-        return key is not None and key.valid_to is not None
-    assert change.history is not None
     if key is None:
-        return keyring.is_known(change.kid) and keyring.committed_role(change.kid) is None
-    return key.revoked_at is not None and key.revoked_at <= change.history.size
+        is_revoked = keyring.committed.get(change.kid) == change.role and keyring.committed_role(change.kid) is None
+        return change.op == "revoke" and is_revoked
+    if (key.role, key.whose) != (change.role, change.whose):
+        return False
+    if change.op == "revoke":
+        assert change.history is not None
+        return key.revoked_at is not None and key.revoked_at <= change.history.size
+    return change.op == "add" or key.valid_to is not None

@@ -12,7 +12,7 @@ from signed_ledger.cli.key_files import find_by_prefix, kid_by_prefix, unregiste
 from signed_ledger.cli.output import print_facts, print_json, print_table
 from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.cli.registering import Registrar, Revoked, Rotated, registrar
-from signed_ledger.cli.trusting import renew_trust, tell_trust
+from signed_ledger.cli.trusting import is_behind, renew_trust, tell_trust
 from signed_ledger.cli.wiring import opened_store, passphrases_of, registry
 from signed_ledger.config import Settings
 from signed_ledger.errors import Invalid
@@ -167,51 +167,66 @@ def revoke_key(options: argparse.Namespace, settings: Settings) -> int:
         return await changes.revoke(kid_by_prefix(changes.keyring, options.kid), options.at_size)
 
     revoked = _change(options, settings, revoke)
-    if revoked.seq is None:
+    if revoked.seq is None and not revoked.recorded_before:
         return _tell_request(options, _plain_of(revoked))
     if options.json:
         print_json(_plain_of(revoked))
+        return 0
+    if revoked.recorded_before:
+        print(f"The {revoked.role} key is revoked already; nothing was recorded. keys status says what is left to do.")
         return 0
     print(f"Revoked the {revoked.role} key: what it signed from entry {revoked.at_size} on is not trusted any more.")
     print(revoked.kid)
     if revoked.rotated is not None:
         print()
         print_rotated(revoked.rotated, revoked=True)
-    print("\nLook through what it signed since, then sign the honest entries again:")
-    print(f"  signed-ledger keys reattest {revoked.kid[:16]}")
+    if revoked.role != "checkpoint" and not revoked.is_next:
+        print("\nLook through what it signed since, then sign the honest entries again:")
+        print(f"  signed-ledger keys reattest {revoked.kid[:16]}")
     return 0
 
 
 def change_root(options: argparse.Namespace, settings: Settings) -> int:
     if bool(options.new_keys) is bool(options.root_public_key):
         raise Invalid("keys root", "needs --new-keys N, or --root-public-key FILE once for each key")
-    root_keys = _root_keys(options, settings)
-    if not 1 <= options.threshold <= len(root_keys):
-        raise Invalid("--threshold", f"must be from 1 to {len(root_keys)}, the number of root keys")
+    count = options.new_keys or len(options.root_public_key)
+    if not 1 <= options.threshold <= count:
+        raise Invalid("--threshold", f"must be from 1 to {count}, the number of root keys")
+
+    async def known() -> Keyring:
+        async with opened_store(settings) as store:
+            return await registry(store, settings)
+
+    keyring = asyncio.run(known())
+    root_keys = _root_keys(options, settings, keyring)
+    is_in_use = keyring.root_sets[-1].is_same(root_keys, options.threshold)
     seq = _change(options, settings, lambda changes: changes.change_root(root_keys, options.threshold))
     facts = {"root_keys": [kid_of(key) for key in root_keys], "threshold": options.threshold}
     if seq is None:
         return _tell_request(options, facts)
     path, kept = asyncio.run(renew_trust(settings))
     if options.json:
-        print_json({**facts, "seq": seq, "trust_file": str(path), "kept": None if kept is None else str(kept)})
-    else:
-        print(f"From seq {seq + 1} on {options.threshold} of {len(root_keys)} root keys must approve.\n")
-        tell_trust(path, kept)
+        told = {"trust_file": str(path), "kept": None if kept is None else str(kept), "recorded_before": is_in_use}
+        print_json({**facts, "seq": seq, **told})
+        return 0
+    print(f"From seq {seq + 1} on {options.threshold} of {len(root_keys)} root keys must approve.\n")
+    if is_in_use:
+        print("That was recorded before: no root key is new now. To replace these too, run it once more.\n")
+    tell_trust(path, kept)
     return 0
 
 
-def _root_keys(options: argparse.Namespace, settings: Settings) -> tuple[bytes, ...]:
-    """The new set. Files that no root set ever knew are what a try that was broken off left."""
+def _root_keys(options: argparse.Namespace, settings: Settings, keyring: Keyring) -> tuple[bytes, ...]:
+    """The new set. What a try that was broken off left is taken up: files of no root set, or a trust file behind."""
     if options.root_public_key:
         return tuple(read_public_key(path) for path in options.root_public_key)
     passphrases = passphrases_of(options, settings)
-
-    async def known() -> Keyring:
-        async with opened_store(settings) as store:
-            return await registry(store, settings)
-
-    left = unregistered_files(settings.keys / "root", asyncio.run(known()))[: options.new_keys]
+    folder = settings.keys / "root"
+    is_asked = (len(keyring.root_keys), keyring.threshold) == (options.new_keys, options.threshold)
+    are_here = all((folder / f"{kid_of(key)}.pem").exists() for key in keyring.root_keys)
+    if is_asked and are_here and is_behind(settings, keyring):
+        return keyring.root_keys
+    left = unregistered_files(folder, keyring)[: options.new_keys]
     opening = passphrases.opening("root")
     keys = [read_private_key(path, opening).public_key for path in left]
     made = KeyFolder(settings.keys, lambda: opening() if passphrases.needed else None)

@@ -4,30 +4,24 @@ import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from itertools import groupby
-from typing import NamedTuple
 
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.key_files import find_by_prefix, unregistered_files
 from signed_ledger.cli.output import print_json
-from signed_ledger.cli.wiring import entry_signers, opened_ledger, opened_store, passphrases_of, registry
+from signed_ledger.cli.reading import opened_reader
+from signed_ledger.cli.trusting import is_behind
+from signed_ledger.cli.wiring import entry_signers, opened_ledger, opened_store, passphrases_of, registry, trust_file
 from signed_ledger.config import Settings
 from signed_ledger.encoding import decode_entry, decode_evidence
 from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger import Attest
 from signed_ledger.merkle import leaf_hash
-from signed_ledger.records import RegisteredKey
+from signed_ledger.records import ISSUER, RegisteredKey, external, scheme
 from signed_ledger.records.names import SERVICE_ROLES
 from signed_ledger.sealing import open_entry
+from signed_ledger.signing import kid_of
 from signed_ledger.store import Store, StoredEntry
-
-
-class Span(NamedTuple):
-    """Entries from seq `first` to `last`."""
-
-    first: int
-    last: int
 
 
 def add_commands(keys: Commands) -> None:
@@ -58,52 +52,58 @@ def add_commands(keys: Commands) -> None:
 def reattest(options: argparse.Namespace, settings: Settings) -> int:
     passphrases = passphrases_of(options, settings)
 
-    async def run() -> tuple[RegisteredKey, list[Span], list[int]]:
+    async def run() -> tuple[RegisteredKey, list[int], int | None]:
         async with opened_store(settings) as store:
             keyring = await registry(store, settings)
             key = find_by_prefix(keyring, options.kid)
-            spans = await _honest(store, keyring, key, options.first, options.last)
-        _ask(options, key, spans)
+            left = await _left_by(store, keyring, key, options.first, options.last)
+        if not left:
+            return key, left, None
+        _ask(options, key, left)
         async with opened_ledger(settings, entry_signers(settings, passphrases)) as ledger:
-            seqs = [(await ledger.submit(Attest(key.kid, *span))).seq for span in spans]
-        return key, spans, seqs
+            # One entry for all: what lies between them is by other keys, or trusted already.
+            return key, left, (await ledger.submit(Attest(key.kid, left[0], left[-1]))).seq
 
-    key, spans, seqs = asyncio.run(run())
+    key, left, seq = asyncio.run(run())
     if options.json:
-        told = [{**span._asdict(), "seq": seq} for span, seq in zip(spans, seqs, strict=True)]
+        told = [] if seq is None else [{"first": left[0], "last": left[-1], "entries": len(left), "seq": seq}]
         print_json({"kid": key.kid, "attested": told})
-    elif spans:
-        print(f"Signed again, in {len(seqs)} entries from seq {seqs[0]} on.")
-    else:
+    elif seq is None:
         print("Nothing is left to be signed again.")
+    else:
+        print(f"Signed again, by entry {seq}: {_told(left)}.")
     return 0
 
 
-def _ask(options: argparse.Namespace, key: RegisteredKey, spans: list[Span]) -> None:
-    if options.yes or not spans:
+def _ask(options: argparse.Namespace, key: RegisteredKey, left: list[int]) -> None:
+    if options.yes:
         return
-    count = sum(last - first + 1 for first, last in spans)
-    ranges = ", ".join(f"{first} to {last}" for first, last in spans)
     if sys.stdin is None or not sys.stdin.isatty():
-        raise KeyChangeRefused(f"{count} entries would be signed again, {ranges}; say --yes")
-    print(f"{count} entries by the {key.role} key {key.kid[:16]} verify and would be signed again: {ranges}.")
-    if input("They are honest? yes or no: ").strip() != "yes":
+        raise KeyChangeRefused(f"{_told(left)} would be signed again; say --yes")
+    print(f"By the {key.role} key {key.kid[:16]} {_told(left)} verify and would be signed again.")
+    if input("They shall count? yes or no: ").strip() != "yes":
         raise KeyChangeRefused("nothing was signed again")
 
 
-async def _honest(
+def _told(seqs: list[int]) -> str:
+    return f"{len(seqs)} entr{'y' if len(seqs) == 1 else 'ies'} from {seqs[0]} to {seqs[-1]}"
+
+
+async def _left_by(
     store: Store, keyring: Keyring, key: RegisteredKey, first: int | None, last: int | None
-) -> list[Span]:
-    """What the key signed in the range and nobody vouches for yet, as spans; each entry is verified on the way."""
+) -> list[int]:
+    """What the key signed in the range and nobody vouches for yet; each entry is verified on the way."""
     if key.revoked_at is None:
         raise KeyChangeRefused(f"the {key.role} key {key.kid[:16]} is not revoked: what it signed is trusted")
     end = (await store.newest()).seq if key.valid_to is None else key.valid_to - 1
     low = max(key.revoked_at, key.valid_from if key.role == "entry" else 0)
-    first, last = low if first is None else first, end if last is None else min(last, end)
+    asked_last, last = last, end if last is None else min(last, end)
+    first = low if first is None else first
     if first < low:
         raise Invalid("--from", f"must be {low} or later: what the key signed before is trusted")
-    seqs = [seq async for seq in _verified_by(store, keyring, key, first, last)]
-    return [Span(run[0], run[-1]) for run in _runs(seqs)]
+    if asked_last is not None and asked_last < first:
+        raise Invalid("--to", f"must not be before {first}")
+    return [seq async for seq in _verified_by(store, keyring, key, first, last)]
 
 
 async def _verified_by(store: Store, keyring: Keyring, key: RegisteredKey, first: int, last: int) -> AsyncIterator[int]:
@@ -126,10 +126,6 @@ async def _verified_by(store: Store, keyring: Keyring, key: RegisteredKey, first
 def _kid_of(stored: StoredEntry) -> str | None:
     evidence = stored.parts.evidence
     return None if evidence is None else decode_evidence(evidence).kid
-
-
-def _runs(seqs: list[int]) -> list[list[int]]:
-    return [[seq for _, seq in run] for _, run in groupby(enumerate(seqs), lambda item: item[1] - item[0])]
 
 
 # --- where things stand ----------------------------------------------------------------------------------------------
@@ -160,8 +156,30 @@ async def _left(store: Store, keyring: Keyring, settings: Settings) -> AsyncIter
         kid = keyring.next_kids.get(role)
         if kid is not None and (settings.keys / role / f"{kid}.pem").exists():
             yield f"{settings.keys / role / f'{kid}.pem'} is the next {role} key: take it offline"
+    if is_behind(settings, keyring):
+        since = f"the root keys in use since entry {keyring.root_sets[-1].seq}"
+        yield f"{trust_file(settings)} has not {since}: run the keys root, or keys apply, that was broken off again"
     for key in keyring:
         if key.revoked_at is not None and key.role != "checkpoint":
-            for first, last in await _honest(store, keyring, key, None, None):
-                what = f"what stands in {first} to {last} by the revoked {key.role} key {key.kid[:16]}"
-                yield f"{what} is not signed again: keys reattest {key.kid[:16]}"
+            left = await _left_by(store, keyring, key, None, None)
+            if left:
+                what = f"by the revoked {key.role} key {key.kid[:16]} {_told(left)}"
+                yield f"{what} {'is' if len(left) == 1 else 'are'} not signed again: keys reattest {key.kid[:16]}"
+    for account, seq in await _standing_still(keyring, settings):
+        again = f"keys reattest {kid_of(keyring.entry_key_at(seq))[:16]} --from {seq} --to {seq}"
+        yield f"nothing that moves {account} is decided: its newest line, entry {seq}, is not signed again: {again}"
+
+
+async def _standing_still(keyring: Keyring, settings: Settings) -> list[tuple[str, int]]:
+    """The accounts that many cards share whose balance nobody vouches for, and the entry that says it."""
+    if not keyring.revocations:
+        return []
+    schemes = sorted({key.whose for key in keyring if key.role == "scheme"})
+    owners = [ISSUER, *(make(name) for make in (scheme, external) for name in schemes)]
+    async with opened_reader(settings) as reader:
+        found = [balance for owner in owners for balance in (await reader.balances(owner, None)).balances]
+    return [
+        (f"{one.state.account.owner} {one.state.account.currency}", one.seq)
+        for one in found
+        if not keyring.is_trusted(one.seq)
+    ]

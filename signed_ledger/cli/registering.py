@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -48,13 +49,18 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A key that is revoked from `at_size` on; `rotated` where the service's own key was replaced at once."""
+    """A key that is revoked from `at_size` on; `rotated` where the service's own key was replaced at once.
+
+    Where the ledger said so before, nothing was recorded: neither has it a `seq`. `is_next` where it is in no use yet.
+    """
 
     kid: str
     role: str
     at_size: int
     seq: int | None
     rotated: Rotated | None
+    recorded_before: bool = False
+    is_next: bool = False
 
 
 class _Successor(NamedTuple):
@@ -110,13 +116,14 @@ class Registrar:
 
         Where an earlier try was broken off between the two, the replacement is what is left to do.
         """
-        key, role = self.keyring.find(kid), self.keyring.committed_role(kid)
+        key, role = self.keyring.find(kid), self.keyring.committed.get(kid)
         whose = self.keyring.origin if key is None else key.whose
         role = role if key is None else key.role
-        if role is None:
-            raise KeyChangeRefused(f"no key {kid[:16]} is registered or pre-committed; keys list shows those that are")
+        assert role is not None
         history = await self._history(size)
         must_replace = key is not None and key.role in SERVICE_ROLES and key.valid_to is None
+        if not must_replace and _is_revoked(self.keyring, kid, size):
+            return Revoked(kid, role, size, None, None, recorded_before=True)
         is_done = key is not None and key.revoked_at is not None and must_replace
         found = self._successor(role) if must_replace else None
 
@@ -129,19 +136,27 @@ class Registrar:
 
         seq = await self._put(make)
         at_size = key.revoked_at if is_done and key is not None and key.revoked_at is not None else size
-        return Revoked(kid, role, at_size, seq, None if found is None else self._rotated(found, seq))
+        rotated = None if found is None else self._rotated(found, seq)
+        return Revoked(kid, role, at_size, seq, rotated, is_next=key is None)
 
     async def change_root(self, root_keys: tuple[bytes, ...], threshold: int) -> int | None:
-        """Other root keys; they vouch for all entries so far."""
+        """Other root keys; they vouch for all entries so far. Where they are in use already, the seq that said so."""
+        newest = self.keyring.root_sets[-1]
+        if self._request_file is None and newest.is_same(root_keys, threshold):
+            return newest.seq
         tree = self.ledger.tree
         history = History(tree.size, tree.root())
         return await self._put(lambda version: [RootChange(root_keys, threshold, version, history)])
 
     async def submit(self, request: Request) -> list[int]:
-        """Record an approved request; give the seqs of what was not recorded before."""
+        """Record an approved request, all of it or nothing; give the seqs of what was not recorded before."""
         changes = [change for change in request.changes if not is_recorded(change, self.keyring)]
         if changes and changes[0].version != self.keyring.version + 1:
             raise KeyChangeRefused("the registry has moved on since this was asked for; ask again")
+        ahead = deepcopy(self.keyring)
+        for seq, change in enumerate(changes, start=self.ledger.tree.size):
+            ahead.check(change, seq)
+            ahead.apply(change, seq)
         return [answer.seq for answer in await asyncio.gather(*map(self.ledger.submit, changes))]
 
     async def _history(self, size: int) -> History:
@@ -258,6 +273,12 @@ async def registrar(
     """A registrar on the settings' ledger. Raises `Invalid` naming what is missing: ledger, entry key or root key."""
     async with opened_ledger(settings, entry_signers(settings, passphrases)) as ledger:
         yield Registrar(ledger, settings, passphrases, request_file)
+
+
+def _is_revoked(keyring: Keyring, kid: str, size: int) -> bool:
+    """Whether a revocation that says the same stands in the ledger."""
+    key = keyring.find(kid)
+    return keyring.committed_role(kid) is None if key is None else key.revoked_at == size
 
 
 def _root_signers(

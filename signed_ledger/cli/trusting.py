@@ -6,7 +6,18 @@ from signed_ledger.cli.output import print_facts
 from signed_ledger.cli.wiring import opened_store, registry, trust_file
 from signed_ledger.config import Settings
 from signed_ledger.disk import whole_file
+from signed_ledger.keyring import Keyring
 from signed_ledger.trust import Trust, encode_trust
+
+
+def is_behind(settings: Settings, keyring: Keyring) -> bool:
+    """Whether the trust file that is here has other root keys than are in use: a change was broken off before it."""
+    path = trust_file(settings)
+    return path.exists() and path.read_bytes() != _encoded(keyring)
+
+
+def _encoded(keyring: Keyring) -> bytes:
+    return encode_trust(Trust(keyring.origin, keyring.root_keys, keyring.threshold))
 
 
 async def renew_trust(settings: Settings) -> tuple[Path, Path | None]:
@@ -14,7 +25,7 @@ async def renew_trust(settings: Settings) -> tuple[Path, Path | None]:
     async with opened_store(settings) as store:
         keyring = await registry(store, settings)
     path = trust_file(settings)
-    data = encode_trust(Trust(keyring.origin, keyring.root_keys, keyring.threshold))
+    data = _encoded(keyring)
     old = path.read_bytes() if path.exists() else None
     kept = None
     if old is not None and old != data:

@@ -76,6 +76,8 @@ async def settle(desk: Desk, scheme: str, day: date, zone: ZoneInfo) -> Settled:
         try:
             answer = await desk.submit(submission)
         except StateConflict as refusal:
+            if refusal.field == "keys":
+                continue
             if refusal.field != "date" or await _newest(desk, scheme) == submission.since:
                 raise
             continue  # another settlement came first: every turn of this loop is one
@@ -105,7 +107,7 @@ async def _gathered(desk: Desk, command: Settle) -> Settling:
 
     It ends with a page that is not full: what came up to the head as it was before that page is in the sums.
     """
-    scheme = command.scheme
+    scheme, version = command.scheme, desk.ledger.keyring.version
     since = known = await _newest(desk, scheme)
     book = Book()
 
@@ -120,4 +122,4 @@ async def _gathered(desk: Desk, command: Settle) -> Settling:
             known = stored.seq
             await desk.breathe()
         if len(page) < PAGE_ROWS:
-            return Settling(command, since, max(known, head), book.unsettled.get(scheme, {}))
+            return Settling(command, since, max(known, head), book.unsettled.get(scheme, {}), version)

@@ -14,6 +14,7 @@ from signed_ledger.encoding.bodies import (
 from signed_ledger.encoding.checkpoints import (
     CHECKPOINT_BYTES_MAX,
     COSIGNATURE,
+    COSIGNED_AT_MAX,
     ED25519,
     Cosignature,
     SignedCheckpoint,
@@ -66,6 +67,7 @@ from signed_ledger.encoding.transactions import encode_totals
 __all__ = [
     "CHECKPOINT_BYTES_MAX",
     "COSIGNATURE",
+    "COSIGNED_AT_MAX",
     "ED25519",
     "PART_BYTES_MAX",
     "PROOF_BYTES_MAX",

@@ -18,6 +18,8 @@ _SHAPE: Final = re.compile(
 )
 _VKEY: Final = re.compile(r"(?P<name>[^\s+]+)\+(?P<id>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})")
 _TIME_BYTES: Final = 8
+COSIGNED_AT_MAX: Final = 2**63 - 1
+"""In seconds since 1970 UTC (C2SP tlog-cosignature)."""
 
 
 class SignedCheckpoint(NamedTuple):
@@ -76,7 +78,10 @@ def encode_cosignature(cosignature: Cosignature) -> bytes:
 def decode_cosignature(data: bytes) -> Cosignature:
     if len(data) != _TIME_BYTES + 64:
         raise Invalid("cosignature", "must be 72 bytes: a time, and an Ed25519 signature")
-    return Cosignature(int.from_bytes(data[:_TIME_BYTES]), data[_TIME_BYTES:])
+    time = int.from_bytes(data[:_TIME_BYTES])
+    if time > COSIGNED_AT_MAX:
+        raise Invalid("cosignature", "is of a time that no cosignature may have")
+    return Cosignature(time, data[_TIME_BYTES:])
 
 
 def encode_vkey(key: VerifierKey, key_id: bytes) -> str:

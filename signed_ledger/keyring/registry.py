@@ -37,7 +37,7 @@ class Keyring:
         self.revocations = Revocations()
         self._keys: dict[str, RegisteredKey] = {}
         self._entry_keys: list[tuple[int, bytes]] = []  # (valid from seq, public key), ascending
-        self._committed: dict[str, str] = {}  # every kid ever pre-committed, and its role
+        self.committed: dict[str, str] = {}  # every kid ever pre-committed, and its role
         self._root_kids = {kid_of(key) for key in genesis.root_keys}  # of all sets ever
         self._approved = {0}  # the entries that the root vouches for
         for key in genesis.root_keys:
@@ -70,7 +70,7 @@ class Keyring:
 
     def is_known(self, kid: str) -> bool:
         """Whether a key has, had or shall have a role here: it can not be given another."""
-        return kid in self._keys or kid in self._committed or kid in self._root_kids
+        return kid in self._keys or kid in self.committed or kid in self._root_kids
 
     def committed_role(self, kid: str) -> str | None:
         """The role for which a key is pre-committed that is not registered yet, and not revoked."""
@@ -149,9 +149,9 @@ class Keyring:
             raise KeyChangeRefused(
                 "this key is registered already; a key has one role and is never used again", field="kid"
             )
-        if change.kid in self._committed and self.next_kids.get(change.role) != change.kid:
+        if change.kid in self.committed and self.next_kids.get(change.role) != change.kid:
             raise KeyChangeRefused(
-                f"this key was pre-committed as {self._committed[change.kid]} key, or revoked as such", field="kid"
+                f"this key was pre-committed as {self.committed[change.kid]} key, or revoked as such", field="kid"
             )
         new = ApprovingKey(approving_name(self.origin, change.role, change.whose), change.key)
         if change.role not in SERVICE_ROLES:
@@ -204,7 +204,7 @@ class Keyring:
         for key in change.root_keys:
             _fit_to_register(key)
             kid = kid_of(key)
-            if kid in self._keys or kid in self._committed:
+            if kid in self._keys or kid in self.committed:
                 raise KeyChangeRefused("a root key has another role already", field="root_keys")
             if kid in self._root_kids and key not in self.root_keys:
                 raise KeyChangeRefused("a root key was one before; a key is never used again", field="root_keys")
@@ -251,7 +251,7 @@ class Keyring:
             self.next_kids.pop(change.role, None)
         if change.next_kid is not None:
             self.next_kids[change.role] = change.next_kid
-            self._committed[change.next_kid] = change.role
+            self.committed[change.next_kid] = change.role
         self._register(change.role, change.whose, change.key, effect)
 
     def _revoke(self, change: KeyChange, effect: int) -> None:

@@ -208,6 +208,8 @@ class Group:
             raise _violation() from self._learned.untrusted[name]
         if self._learned.settled_at.get(settling.command.scheme, -1) != settling.since:
             raise StateConflict("Another settlement came between: nothing was settled, run it again.", field="date")
+        if settling.version not in (None, self._keyring.version):
+            raise StateConflict("A key changed meanwhile: nothing was settled, run it again.", field="keys")
 
     def _change_registry(self, asked: ChangeRegistry) -> Answer:
         change: RegistryChange = Attestation(*asked, self.tree.root()) if isinstance(asked, Attest) else asked

@@ -52,13 +52,15 @@ class Webhook(NamedTuple):
 class Settling(NamedTuple):
     """A settlement, and what its Scheme posted between the settlement at seq `since` (-1: none) and the seq `known`.
 
-    The writer adds what was posted after that, and refuses where another settlement came between.
+    The writer adds what was posted after that, and refuses where another settlement came between, or, where the sums
+    were verified by the registry of a `version`, a change of keys: one of them may be revoked now.
     """
 
     command: Settle
     since: int
     known: int
     sums: dict[str, Unsettled]
+    version: int | None = None
 
 
 class Attest(NamedTuple):

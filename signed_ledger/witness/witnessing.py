@@ -11,10 +11,12 @@ import structlog
 from signed_ledger.checkpoints import cosign, is_signed_by, read_vkey, vkey_of
 from signed_ledger.encoding import (
     COSIGNATURE,
+    COSIGNED_AT_MAX,
     AddCheckpoint,
     Note,
     NoteSignature,
     SignedCheckpoint,
+    cosigned_text,
     decode_add_checkpoint,
     decode_checkpoint,
     encode_note,
@@ -22,7 +24,7 @@ from signed_ledger.encoding import (
 )
 from signed_ledger.errors import Invalid
 from signed_ledger.merkle import EMPTY_ROOT, verify_consistency
-from signed_ledger.signing import Signer, note_key_id
+from signed_ledger.signing import MESSAGE_BYTES_MAX, Signer, note_key_id
 from signed_ledger.witness.state import Evidence, FollowedLog, State
 
 log = structlog.get_logger("signed_ledger.witness")
@@ -92,6 +94,8 @@ class Witness:
 
     def _judge(self, request: AddCheckpoint, signed: SignedCheckpoint, followed: FollowedLog) -> Answer:
         new = signed.checkpoint
+        if len(cosigned_text(COSIGNED_AT_MAX, signed.text)) > MESSAGE_BYTES_MAX:  # a key in hardware could not sign it
+            return _refusal(400, f"checkpoint: its text is too long to be signed in {MESSAGE_BYTES_MAX} bytes")
         if request.old > new.size:
             return _refusal(400, f"old: {request.old} is larger than the checkpoint's size, {new.size}")
         if new.size == followed.size and new.root != followed.root:  # two histories, whatever was asked along with it

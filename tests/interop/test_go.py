@@ -11,6 +11,7 @@ from signed_ledger.encoding import decode_checkpoint, decode_entry, decode_proof
 from tests.interop.conftest import Log
 
 PROGRAM = Path(__file__).parent / "go"
+DEBIAN = Path("/usr/share/gocode")
 GO = shutil.which("go")
 
 if GO is None:
@@ -20,11 +21,16 @@ if GO is None:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built with the toolchain that is here: another one is not fetched."""
+    """Built with the toolchain that is here: another one is not fetched.
+
+    The module comes from Debian's package where that is installed, else from the module proxy.
+    """
     built = tmp_path_factory.mktemp("go") / "interop"
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false -mod=readonly"}
+    how = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false -mod=readonly"}
+    if (DEBIAN / "src" / "golang.org" / "x" / "mod").is_dir():
+        how = {"GO111MODULE": "off", "GOPATH": str(DEBIAN), "GOFLAGS": ""}
     command = [str(GO), "build", "-o", str(built), "."]
-    done = subprocess.run(command, cwd=PROGRAM, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=PROGRAM, env={**os.environ, **how}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return built
 

@@ -1,5 +1,6 @@
 """docs/receipt-by-hand.md, done word by word: OpenSSL, a shell and Python's standard library, and nothing of ours."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from signed_ledger.encoding import encode_receipt
+from signed_ledger.signing import SoftwareSigner
+from signed_ledger.trust import encode_trust
 from tests.interop.conftest import Log
 from tests.processes import PROJECT
+from tests.receipting import after_a_root_change, make_log
 
 PAGE = PROJECT / "docs" / "receipt-by-hand.md"
 
@@ -77,3 +81,13 @@ def test_the_page_refuses_signatures_that_do_not_verify(log: Log, tmp_path: Path
         assert status != 0
         assert "WRONG" not in said
         assert "Signature Verification Failure" in said
+
+
+def test_the_page_follows_a_change_of_the_root_keys(tmp_path: Path) -> None:
+    log = asyncio.run(make_log(tmp_path / "ledger"))
+    receipt, trust = asyncio.run(log.receipt()), encode_trust(log.trust)
+    old, new = log.world.root, SoftwareSigner(bytes(31) + b"7")
+    assert by_hand(tmp_path, encode_receipt(after_a_root_change(log, receipt, old, new)), trust)[0] == 0
+    for approving in (old, new):
+        status, said = by_hand(tmp_path, encode_receipt(after_a_root_change(log, receipt, approving)), trust)
+        assert (status, "WRONG: 0 root keys have a line there" in said) == (1, True)
