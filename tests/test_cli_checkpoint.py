@@ -227,12 +227,13 @@ def test_who_meets_another_worker_with_each_request_still_sees_one_growing_log(i
 
 
 def _pay_and_watch(installation: Installation, servers: list[Server]) -> None:
-    for number in range(20):
-        for place, server in enumerate(servers):
-            pay(installation, server, f"t-{place}-{number}")
-    newest = head(installation) + 1
-    for server in servers:
-        wait_until(partial(_serves, server, newest))
+    for life in range(2):  # twenty payments may all come before the next checkpoint; the second twenty can not
+        for number in range(20):
+            for place, server in enumerate(servers):
+                pay(installation, server, f"t-{life}-{place}-{number}")
+        newest = head(installation) + 1
+        for server in servers:
+            wait_until(partial(_serves, server, newest))
 
 
 def _serves(server: Server, size: int) -> bool:
