@@ -285,6 +285,11 @@ async def test_what_can_not_be_fetched_is_not_asked(
     assert not seen.exists()
 
 
+def test_an_address_without_its_scheme_is_told(capsys: Capsys) -> None:
+    assert main(["audit", "issuer.example"]) == 2
+    assert "URL: must begin with https:// or http://" in capsys.readouterr().err
+
+
 async def test_a_log_that_verify_saw_goes_on_from_there(
     long_sample: Sample, server: Server, tmp_path: Path, capsys: Capsys
 ) -> None:

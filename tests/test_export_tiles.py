@@ -233,7 +233,8 @@ def test_entries_that_are_not_those_published_are_not_exported(installation: Ins
 def test_a_path_that_is_no_folder_is_told(installation: Installation, tmp_path: Path) -> None:
     installation.json("checkpoint")
     (tmp_path / "log").write_text("a file")
-    assert str(tmp_path / "log") in installation.refused(2, "export", "--tiles", tmp_path / "log")
+    for path in (tmp_path / "log", tmp_path / "log" / "within"):
+        assert f"--tiles: {path} is no folder" in installation.refused(2, "export", "--tiles", path)
 
 
 # --- killed, and two at once ---------------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ def add_commands(commands: Commands) -> None:
 def run_audit(options: argparse.Namespace, settings: Settings) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise Invalid("--jobs", "must be 1 or more")
+    if not options.url.startswith(("https://", "http://")):
+        raise Invalid("URL", "must begin with https:// or http://")
     try:
         trust = None if options.trust is None else read_trust(options.trust)
         policy = None if options.policy is None else read_policy(options.policy)

@@ -109,6 +109,10 @@ class Keyring:
         """Whether a checkpoint of this size that the key `kid` signed counts."""
         return not self.revocations.is_revoked_at(kid, size - 1)
 
+    def trusts_checkpoint(self, size: int) -> bool:
+        """Whether the ledger's checkpoint of this size counts."""
+        return self.is_trusted_checkpoint(kid_of(self.checkpoint_key_at(size)), size)
+
     # --- what is admitted ------------------------------------------------------------------------------------------
 
     def check(self, change: RegistryChange, seq: int) -> None:

@@ -140,7 +140,10 @@ def _read(note: bytes, keyring: Keyring, newest: Published) -> Checkpoint:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One export at a time writes to a folder; the lock ends with the process, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise Invalid("--tiles", f"{folder} is no folder") from None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         _lock(descriptor, folder)
