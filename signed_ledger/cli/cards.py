@@ -79,7 +79,9 @@ def _tell_whose(settings: Settings, card_id: str) -> None:
     try:
         card = asyncio.run(read_card(settings, card_id)).state
     except CardNotFound:  # the money is there all the same
-        print(f"\n{card_id} was erased, but for its balance: nothing is authorised on it, unless it is made known again:")
+        print(
+            f"\n{card_id} was erased, but for its balance: nothing is authorised on it, unless it is made known again:"
+        )
         print(f"signed-ledger card bind {card_id} SCHEME")
         return
     if card.scheme is not None:
