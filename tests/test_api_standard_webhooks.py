@@ -201,6 +201,21 @@ async def test_a_key_that_another_process_registered_or_retired_is_known_at_once
     assert (told.status, told.json.get("code")) == ((201, None) if change == "registered" else (401, "key_revoked"))
 
 
+async def test_of_two_signatures_the_successor_s_counts_though_another_process_just_retired_the_other(
+    site: Site, acme: Caller
+) -> None:
+    successor = await _registered(site, "acme")
+    assert (await site.post(acme, "/authorisation", authorisation("tx-0", "card-1", "1.00"))).status == 201
+    other = await open_ledger(site.world, Metrics())
+    await site.retire(acme, "scheme", other)
+    await other.close()
+    old, new = (_signed(caller)["Webhook-Signature"] for caller in (acme, successor))
+    told = await _post(site, {**_signed(acme), "Webhook-Signature": f"{old} {new}"})
+    assert told.status == 201
+    alone = await _post(site, _signed(acme, "evt-2"))
+    assert alone.facts == (401, "key_revoked", "webhook-signature")
+
+
 # --- the documents ---------------------------------------------------------------------------------------------------
 
 

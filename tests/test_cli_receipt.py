@@ -16,6 +16,7 @@ from scripts.send_webhook import sign_request
 from signed_ledger.checkpoints import cosign, vkey_of
 from signed_ledger.encoding import (
     COSIGNATURE,
+    SignedCheckpoint,
     cosigner_name,
     decode_checkpoint,
     decode_proof,
@@ -183,17 +184,39 @@ def test_a_checkpoint_that_the_quorum_cosigned_goes_before_a_newer_one(tmp_path:
     witness, *_ = WITNESSES
     policy = tmp_path / "policy.txt"
     policy.write_text(f"witness w {vkey_of(witness, WITNESSES[witness].public_key, COSIGNATURE)}\nquorum w\n")
-    first = decode_checkpoint(installation.json("checkpoint")["note"].encode())
-    line = cosign(first, witness, WITNESSES[witness], 1_795_428_000)
-    with closing(sqlite3.connect(installation.database)) as connection, connection:
-        row = (first.checkpoint.size - 1, cosigner_name(line), encode_signature(line))
-        connection.execute("INSERT INTO cosignatures (seq, key, line) VALUES (?, ?, ?)", row)
+    first = published_with_cosignature(installation)
     installation.printed("load-money", "card-1", "1.00", "EUR")
     newer = decode_checkpoint(installation.json("checkpoint")["note"].encode()).checkpoint.size
     assert size_of(installation.printed("receipt", 1)) == newer
     assert size_of(installation.printed("receipt", 1, WITNESS_POLICY=policy)) == first.checkpoint.size
     last = installation.printed("receipt", newer - 1, WITNESS_POLICY=policy)
     assert size_of(last) == newer
+    installation.assert_audits()
+
+
+def published_with_cosignature(installation: Installation) -> SignedCheckpoint:
+    """The newest checkpoint, cosigned by the first of the witnesses."""
+    witness, *_ = WITNESSES
+    told = decode_checkpoint(installation.json("checkpoint")["note"].encode())
+    line = cosign(told, witness, WITNESSES[witness], 1_795_428_000)
+    with closing(sqlite3.connect(installation.database)) as connection, connection:
+        row = (told.checkpoint.size - 1, cosigner_name(line), encode_signature(line))
+        connection.execute("INSERT INTO cosignatures (seq, key, line) VALUES (?, ?, ?)", row)
+    return told
+
+
+def test_a_checkpoint_by_a_revoked_key_is_in_no_receipt(tmp_path: Path) -> None:
+    """Though a witness that does not know the new key yet has cosigned no other."""
+    installation = installed(tmp_path)
+    witness, *_ = WITNESSES
+    policy = tmp_path / "policy.txt"
+    policy.write_text(f"witness w {vkey_of(witness, WITNESSES[witness].public_key, COSIGNATURE)}\nquorum w\n")
+    size = published_with_cosignature(installation).checkpoint.size
+    (stolen,) = [key for key in installation.json("keys", "list") if key["role"] == "checkpoint" and key["current"]]
+    installation.json("keys", "revoke", stolen["kid"], "--at-size", size - 1)
+    newer = decode_checkpoint(installation.json("checkpoint")["note"].encode()).checkpoint.size
+    assert newer > size
+    assert size_of(installation.printed("receipt", 1, WITNESS_POLICY=policy)) == newer
     installation.assert_audits()
 
 

@@ -210,6 +210,27 @@ def test_an_attestation_by_a_key_that_is_revoked_later_counts_no_more_until_it_i
     assert taken(keyring, Attestation(kid(OTHER), 62, 62, SOME_ROOT), 72).is_trusted(50)
 
 
+def test_thefts_without_end_cost_no_more_than_there_are_of_them() -> None:
+    """Each key is stolen after it vouched twice for the one before: every way back through them leads nowhere."""
+    keyring, number = replaced(), 50
+    keys, seq = [NEW, OTHER], 62
+    following = THIRD
+    for _ in range(400):
+        for _ in range(2):
+            size = keyring.revocations.sizes[kid(keys[-2])]
+            found = keyring.find(kid(keys[-2]))
+            assert found is not None
+            first, last = max(size, found.valid_from), (found.valid_to or 0) - 1
+            taken(keyring, Attestation(kid(keys[-2]), first, last, SOME_ROOT), seq)
+            seq += 1
+        number += 1
+        start = keyring.current("entry").valid_from
+        taken(keyring, revocation(keyring.version + 1, keys[-1], start), seq)
+        taken(keyring, rotation(keyring.version + 1, following, None, key(number)), seq + 1)
+        keys, following, seq = [*keys, following], key(number), seq + 2
+    assert not keyring.is_trusted(50)
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_what_the_page_tells_to_type_works(tmp_path: Path, title: str) -> None:
     installation.json("load-money", "card-1", "1.00", "EUR")
     role = ROLES.get(title, "entry")
     (key,) = [key for key in installation.json("keys", "list") if key["role"] == role and key["current"]]
-    (head,) = installation.rows("SELECT max(seq) FROM entries")[0]
+    (head,) = installation.rows("SELECT max(seq) - 1 FROM entries")[0]
     for command in SECTIONS[title]:
         words = [
             {"KID": key["kid"], "NEXT_KID": rotated["next"], "N": str(head), "acme-new.pem": str(tmp_path / word)}.get(
@@ -36,11 +37,37 @@ def test_what_the_page_tells_to_type_works(tmp_path: Path, title: str) -> None:
         ]
         installation.run(*words)
     installation.json("load-money", "card-1", "1.00", "EUR")
+    left = installation.json("keys", "status")["left"]
+    assert all("take it offline" in said for said in left), left
+    installation.assert_audits()
+
+
+def test_new_root_keys_are_made_elsewhere_as_the_page_says(tmp_path: Path) -> None:
+    text = " ".join(TEXT.split())
+    (made,) = re.findall(r"`(openssl genpkey [^`]*)`", text)
+    installation = installed(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        subprocess.run(shlex.split(made), cwd=tmp_path / name, check=True, capture_output=True)
+        (tmp_path / name / "root.pem").chmod(0o600)
+        public = ["openssl", "pkey", "-in", "root.pem", "-pubout", "-out", "public.pem"]
+        subprocess.run(public, cwd=tmp_path / name, check=True, capture_output=True)
+    new = [option for name in ("one", "two") for option in ("--root-public-key", tmp_path / name / "public.pem")]
+    request = tmp_path / "root.json"
+    installation.json("keys", "root", *new, "--threshold", "2", "--request", request)
+    installation.json("keys", "approve", request, "--yes")
+    for name in ("one", "two"):
+        assert "missing" in installation.printed(
+            "keys", "approve", request, "--key", tmp_path / name / "root.pem", "--yes"
+        )
+    installation.json("keys", "apply", request)
+    assert len(read_trust(installation.trust_file).root_keys) == 2
+    assert len([*(installation.keys / "root").iterdir()]) == 1
     installation.assert_audits()
 
 
 def test_each_section_is_there() -> None:
-    assert len(SECTIONS) == 8
+    assert len(SECTIONS) == 9
     assert sum(map(len, SECTIONS.values())) >= 15
 
 

@@ -528,3 +528,74 @@ def test_it_is_set_up_as_the_document_says(tmp_path: Path, token: SoftToken) -> 
     assert "VERIFIED" in done.stdout
     assert len(token.objects()) == 12  # six pairs: two made by init, their successors, and the next ones'
     installation.assert_audits()
+
+
+# --- the worst day -------------------------------------------------------------------------------------------------
+
+
+def next_file(installation: Installation, rotated: dict[str, Any]) -> Path:
+    return installation.keys / "entry" / f"{rotated['next']}.pkcs11"
+
+
+def test_the_next_key_is_made_in_the_token_and_is_the_one_that_follows(installation: Installation) -> None:
+    first = installation.json("keys", "rotate", "entry")
+    assert next_file(installation, first).stat().st_mode & 0o777 == 0o600
+    second = installation.json("keys", "rotate", "entry")
+    assert (second["new"], Path(second["new_file"])) == (first["next"], next_file(installation, first))
+    installation.run(*LOAD)
+    installation.assert_audits()
+
+
+def test_a_next_key_whose_file_is_away_is_asked_for_and_revoked_where_it_is_lost(
+    installation: Installation,
+) -> None:
+    rotated = installation.json("keys", "rotate", "entry")
+    away = next_file(installation, rotated).rename(installation.folder / "away.pkcs11")
+    assert "pre-committed to it" in installation.refused(2, "keys", "rotate", "entry")
+    away.rename(next_file(installation, rotated))
+    installation.json("keys", "revoke", rotated["next"], "--at-size", "3")
+    again = installation.json("keys", "rotate", "entry")
+    assert again["new"] != rotated["next"]
+    assert Path(again["new_file"]).suffix == ".pkcs11"
+    installation.run(*LOAD)
+    installation.assert_audits()
+
+
+def test_a_key_in_a_token_is_revoked_and_replaced_in_one_commit(installation: Installation) -> None:
+    rotated = installation.json("keys", "rotate", "entry")
+    installation.run(*LOAD)
+    size = installation.rows("SELECT count(*) FROM entries")[0][0]
+    installation.run(*LOAD)
+    revoked = installation.json("keys", "revoke", rotated["new"], "--at-size", size)
+    assert revoked["rotated"]["new"] == rotated["next"]
+    assert Path(revoked["rotated"]["next_file"]).suffix == ".pkcs11"
+    assert key_file(installation) == next_file(installation, rotated)
+    installation.json("keys", "reattest", rotated["new"], "--yes")
+    installation.run(*LOAD)
+    installation.assert_audits()
+
+
+def test_a_stolen_key_in_a_file_is_followed_by_one_in_a_token(tmp_path: Path, token: SoftToken) -> None:
+    """The key that was pre-committed comes first, then the one that it pre-commits to."""
+    installation = Installation(tmp_path)
+    installation.run("init")
+    following = installation.json("keys", "rotate", "entry")["new"]
+    installation.json("keys", "revoke", following, "--at-size", "2")
+    in_file = installation.json("keys", "rotate", "entry", "--pkcs11", token.uri)
+    assert [Path(in_file[name]).suffix for name in ("new_file", "next_file")] == [".pem", ".pkcs11"]
+    in_token = installation.json("keys", "rotate", "entry")
+    assert [Path(in_token[name]).suffix for name in ("new_file", "next_file")] == [".pkcs11", ".pkcs11"]
+    installation.json("keys", "reattest", following, "--yes")
+    installation.run(*LOAD)
+    installation.assert_audits()
+
+
+def test_a_token_that_makes_no_keys_any_more_is_told(installation: Installation, token: SoftToken) -> None:
+    installation.json("keys", "rotate", "entry")
+    away = token.folder.rename(token.folder.with_name("gone"))
+    forget_sessions()
+    assert ".pkcs11" in installation.refused(2, "keys", "rotate", "entry")
+    away.rename(token.folder)
+    forget_sessions()
+    installation.json("keys", "rotate", "entry")
+    installation.assert_audits()

@@ -4,16 +4,19 @@ import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from signed_ledger.checkpoints import open_checkpoint
 from signed_ledger.errors import Invalid
+from signed_ledger.keyring import approve
 from signed_ledger.merkle import EMPTY_ROOT, leaf_hash, tree_hash
 from signed_ledger.money import Money
 from signed_ledger.publishing import CheckpointLock, OtherHistory, Published, Publisher, root_at
-from signed_ledger.records import Checkpoint, Load
+from signed_ledger.records import Checkpoint, History, KeyChange, Load
+from signed_ledger.signing import kid_of
 from signed_ledger.tables import TABLES
 from signed_ledger.telemetry import Metrics
 from tests.support import assert_audits
@@ -135,6 +138,18 @@ async def test_the_key_of_a_checkpoint_goes_by_its_size_not_by_when_it_is_signed
         assert ledger.keyring.checkpoint_key_at(after.size) == new.public_key
     for told, signer in ((before, world.checkpoint), (after, new), (last, new)):
         assert open_checkpoint(told.note, origin=ORIGIN, public_key=signer.public_key).checkpoint == told.checkpoint
+    assert_audits(world.path)
+
+
+async def test_a_checkpoint_by_a_revoked_key_covers_nothing(world: World) -> None:
+    async with publishing(world) as (ledger, publisher):
+        await loads(world, ledger)
+        told = await publisher.publish()
+        said = History(told.size - 1, root_of_entries(world, told.size - 1))
+        kid = kid_of(world.checkpoint.public_key)
+        change = KeyChange("revoke", "checkpoint", kid, None, ORIGIN, ledger.keyring.version + 1, history=said)
+        await ledger.submit(replace(change, approvals=approve(change, ORIGIN, [(f"{ORIGIN}/root", world.root)])))
+        assert await publisher.covering(0, 0.01) is None
     assert_audits(world.path)
 
 

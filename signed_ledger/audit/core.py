@@ -98,7 +98,7 @@ class Audit:
     def open(self, position: Position) -> Opened:
         """Raises `CanNotResume` where the entries that were verified before are to be verified again."""
         opened = self.opener.open(position)
-        if self._start and reaches_back(opened.seq, opened.body, self._start):
+        if self._start and reaches_back(opened.body, self._start):
             raise CanNotResume
         self.log.take(opened, self.opener.registry.keyring)
         self.seen.take(opened, self.opener.registry.keyring, self.log.known_tree)

@@ -1,6 +1,5 @@
 """Steps 1 and 2: whom the ledger names as its root, and the key registry as its key entries make it."""
 
-from signed_ledger.audit.reaching import history_of
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
@@ -63,7 +62,7 @@ class Registry:
             self._fault(seq, f"{_described(body)} is not admitted: {error}")
         else:
             self.keyring.apply(body, seq)
-            history = history_of(seq, body)
+            history = History(seq, body.root) if isinstance(body, Attestation) else body.history
             if history is not None:
                 self.named.append((seq, history))
 

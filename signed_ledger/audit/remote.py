@@ -15,10 +15,9 @@ from signed_ledger.audit.last_seen import LOG, LastSeen, Mark
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.opening import KEY_KINDS, Opener
 from signed_ledger.audit.published import FetchedTiles, Published, paths_to
-from signed_ledger.audit.reaching import CanNotResume, NamedRoots
 from signed_ledger.audit.reading import Position
 from signed_ledger.audit.report import Head, Report, StepResult
-from signed_ledger.audit.revocations import Revoked, check_log_revocations
+from signed_ledger.audit.revocations import Revoked, check_published, named_sizes, roots_in
 from signed_ledger.audit.running import Progress
 from signed_ledger.audit.seen import Seen
 from signed_ledger.audit.steps import Step, Tally
@@ -37,7 +36,7 @@ from signed_ledger.trust import Trust
 
 BUNDLES_AHEAD: Final = 8
 """How many are fetched, or verified by other processes, while one is looked at: it bounds the memory of an audit."""
-STEPS: Final = (Step.TRUST, Step.REGISTRY, Step.ENTRIES, Step.ISSUER, Step.PARTS, Step.LOG, Step.SEEN, Step.REVOCATIONS)
+STEPS: Final = tuple(step for step in Step if step < Step.SCHEME or step >= Step.LOG)
 
 
 class AuditedLog(NamedTuple):
@@ -70,7 +69,7 @@ async def audit_published(
     if seen is not None and seen.mark is not None and not whole and seen.size <= signed.checkpoint.size:
         try:
             await audit.resume(seen, seen.mark)
-        except (Invalid, CanNotResume):  # the whole tells what is wrong, or what else is so
+        except Invalid:  # what is served is not what was seen, or can not be had: the whole tells what is wrong
             audit = LogAudit(published, signed, bodies, trust, seen)
     with verifier(jobs) as submit:
         await audit.run(submit, progress)
@@ -104,13 +103,14 @@ class LogAudit:
         self._checkpoint = signed.checkpoint
         self._bodies = bodies
         self._opener = Opener(self._tally, trust, bodies=bodies)
-        self._named = NamedRoots(bodies)
         self._seen = Seen(self._tally, seen)
         self._has_trust = trust is not None
         self._tree = Tree()
-        self._revoked: tuple[Revoked, ...] = ()
         self._start = 0
         self._times: list[int] = []
+        self._named = named_sizes(bodies)  # sizes of the tree for which an entry vouches
+        self._roots = {0: self._tree.root()}  # as far as they were reached
+        self._revoked: tuple[Revoked, ...] = ()
 
     @property
     def _size(self) -> int:
@@ -119,15 +119,12 @@ class LogAudit:
     # --- from where ------------------------------------------------------------------------------------------------
 
     async def resume(self, seen: LastSeen, mark: Mark) -> None:
-        """Go on after what was seen; raises `Invalid` unless the tiles lead to it.
-
-        Raises `CanNotResume` where an entry since then says what those before are worth.
-        """
+        """Go on after what was seen; raises `Invalid` unless the tiles lead to it."""
         last = seen.size - 1
-        self._named.check_reach(seen.size)
         seqs = sorted({*mark.keys, last})
         tiles = FetchedTiles()
-        await tiles.fetch(self._published, paths_to(seqs, seen.size), self._size)
+        edges = [size - 1 for size in self._named if 0 < size <= seen.size]
+        await tiles.fetch(self._published, paths_to([*seqs, *edges], seen.size), self._size)
         tree = SeenTree(tiles, seen.checkpoint)
         opened: dict[int, Opened] = {}
         for number in sorted({seq // TILE_WIDTH for seq in seqs}):
@@ -136,6 +133,7 @@ class LogAudit:
         self.keys = [seq for seq in mark.keys if opened[seq].body is not None]
         self._opener.resume([opened[seq] for seq in self.keys], opened[last])
         self._tree, self._start = tree.tree.copy(), seen.size
+        self._roots = roots_in(tree, self._named)
         self._seen.check(self._opener.registry.keyring, tree.tree.root())
         if self._tally.findings:
             raise Invalid("checkpoint", "is not what was seen")
@@ -206,8 +204,9 @@ class LogAudit:
             if opened.body is not None:
                 self.keys.append(seq)
             assert opened.leaf is not None
-            self._named.take(self._tree)
             full = self._tree.append(opened.leaf)
+            if self._tree.size in self._named:
+                self._roots[self._tree.size] = self._tree.root()
             self._seen.take(opened, self._opener.registry.keyring, self._tree)
             await self._check_tiles(full[1:])
             chunk.append(opened)
@@ -242,8 +241,7 @@ class LogAudit:
     def end(self, note: bytes) -> None:
         """All of the log is in: the checkpoint must be of it, and signed."""
         self._tally.checked[Step.LOG] += 1
-        registry = self._opener.registry
-        keyring = registry.keyring
+        keyring = self._opener.registry.keyring
         try:
             if keyring is None:
                 raise Invalid("checkpoint", "can not be verified: no key of the ledger is known")
@@ -254,9 +252,8 @@ class LogAudit:
         except Invalid as error:
             self._tally.fault(self._size - 1, Step.LOG, f"the newest checkpoint is not the ledger's: {error}")
         self._seen.end(self._size)
-        registry.end()
-        roots = self._named.roots
-        self._revoked = check_log_revocations(registry, roots, self._size, self._tally, is_whole=not self._start)
+        self._opener.registry.end()
+        self._revoked = check_published(self._opener.registry, self._roots, self._size, self._tally)
 
     def report(self, url: str, seen: LastSeen | None, seconds: float) -> Report:
         keyring, last = self._opener.registry.keyring, self._opener.last
@@ -276,11 +273,11 @@ class LogAudit:
             keys=() if keyring is None else tuple(keyring),
             steps=tuple(StepResult(step, checked[step], sum(f.step is step for f in faults)) for step in STEPS),
             faults=tuple(faults),
+            revoked=self._revoked,
             not_known=tuple(not_known),
             seconds=seconds,
             from_seq=self._start,
             seen=None if seen is None else seen.size,
             is_log=True,
-            revoked=self._revoked,
             trusted_since=self._opener.registry.trusted_since,
         )

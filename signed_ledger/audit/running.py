@@ -23,6 +23,7 @@ from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
 from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.audit.tiles import SeenTree
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
 from signed_ledger.audit.witnessed import witnessed
@@ -72,7 +73,7 @@ def audit_since(
     """The same, and that the ledger has grown from a checkpoint seen before.
 
     Entries in it that were verified then are not again, unless `whole`, or where what is there is not what was seen, or
-    a new entry says what they are worth: a revocation, an attestation, other root keys, an erasure.
+    a new entry takes parts of theirs away, or revokes a party's key.
     `policy` says which witnesses must have cosigned the newest checkpoint.
     """
     if seen is not None and seen.mark is not None and seen.mark.verified == LEDGER and not whole:
@@ -99,13 +100,16 @@ def _audit(
     try:
         erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
         if seen is not None and mark is not None:
-            audit = _resumed(file, seen, mark, tally, trust, erasing)
+            audit, tree = _resumed(file, seen, mark, tally, trust, erasing)
         else:
-            audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
+            audit, tree = Audit(tally, trust, file.note_and_body, seen, erasing=erasing), None
         _run(audit, file, jobs, progress, start)
         audit.end()
         size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
-        revoked = check_revocations(audit.opener.registry, file, size, tally, is_whole=not start)
+        try:
+            revoked = check_revocations(audit.opener.registry, file, size, tally, tree)
+        except Invalid as error:  # a tile of what was seen
+            raise CanNotResume from error
         if not start:
             file.check_structure()
         witnesses = witnessed(policy, None if audit.kept is None else audit.kept.cosigned)
@@ -118,7 +122,7 @@ def _audit(
 
 def _resumed(
     file: LedgerFile, seen: LastSeen, mark: Mark, tally: Tally, trust: Trust | None, erasing: Erasing
-) -> Audit:
+) -> tuple[Audit, SeenTree]:
     try:
         past = Past(file, seen.checkpoint, tally)
         audit = Audit(tally, trust, past.note_and_body, seen, partial(with_derived, file), erasing)
@@ -127,7 +131,7 @@ def _resumed(
         raise CanNotResume from error
     if tally.findings:
         raise CanNotResume
-    return audit
+    return audit, past.seen
 
 
 def _say_nothing(settled: int, total: int) -> None:

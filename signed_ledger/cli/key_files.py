@@ -3,10 +3,14 @@
 import os
 from pathlib import Path
 
+from signed_ledger.cli.key_requests import Request, may_approve
+from signed_ledger.cli.passphrases import Passphrases
+from signed_ledger.cli.wiring import key_folder
+from signed_ledger.config import Settings
 from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.keyring import Keyring
 from signed_ledger.records import RegisteredKey
-from signed_ledger.signing import IN_HARDWARE
+from signed_ledger.signing import IN_HARDWARE, Signer, kid_of
 
 
 def unregistered_files(folder: Path, keyring: Keyring) -> list[Path]:
@@ -47,3 +51,20 @@ def find_by_prefix(keyring: Keyring, prefix: str) -> RegisteredKey:
     if len(found) > 1:
         raise Invalid("KID", f"{prefix} starts {len(found)} kids; give more digits")
     return found[0]
+
+
+def root_signers(
+    keyring: Keyring, settings: Settings, passphrases: Passphrases, request: Request | None = None
+) -> list[Signer]:
+    """As many root keys as must approve; of a new set all that are here."""
+    folder = key_folder(settings, passphrases, "root")
+    held: list[Signer] = [*folder.held("root", keyring.root_keys)]
+    if len(held) < keyring.threshold:
+        raise Invalid(
+            str(settings.keys / "root"),
+            f"holds {len(held)} of the {keyring.threshold} root keys that must approve a key change; bring "
+            + " or ".join(f"{kid_of(key)}.pem" for key in keyring.root_keys)
+            + "; or write a --request FILE for them",
+        )
+    new = () if request is None else tuple(may_approve(request) - set(keyring.root_keys))
+    return [*held[: keyring.threshold if not new else None], *folder.held("root", new)]

@@ -172,3 +172,9 @@ def is_recorded(change: Change, keyring: Keyring) -> bool:
         assert change.history is not None
         return key.revoked_at is not None and key.revoked_at <= change.history.size
     return change.op == "add" or key.valid_to is not None
+
+
+def is_revoked(keyring: Keyring, kid: str, size: int) -> bool:
+    """Whether a revocation that says the same stands in the ledger."""
+    key = keyring.find(kid)
+    return keyring.committed_role(kid) is None if key is None else key.revoked_at == size

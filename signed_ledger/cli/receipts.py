@@ -104,11 +104,13 @@ async def _covering(reader: Reader, keyring: Keyring, policy: Policy | None, seq
     """The newest checkpoint kept that covers `seq` and that the policy's quorum cosigned; else the newest that does."""
     newest, size = None, head + 1
     while (kept := await reader.checkpoint(seq + 1, size)) is not None:
+        size = kept.size - 1
+        if not keyring.trusts_checkpoint(kept.size):  # its key is revoked
+            continue
         published = verified_checkpoint(kept, keyring)
         newest = newest or published
         if policy is None or policy.is_met(policy.cosigned(published.signed)):
             return published
-        size = kept.size - 1
     return newest
 
 

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from signed_ledger.cli.hardware import create_in_token, token_of_next, usable
-from signed_ledger.cli.key_files import give_to_owner_of, unregistered_files
-from signed_ledger.cli.key_requests import Change, Request, approved, is_recorded, may_approve, write_request
+from signed_ledger.cli.key_files import give_to_owner_of, root_signers, unregistered_files
+from signed_ledger.cli.key_requests import (
+    Change,
+    Request,
+    approved,
+    is_recorded,
+    is_revoked,
+    write_request,
+)
 from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.cli.wiring import entry_signers, key_folder, opened_ledger, opened_store
 from signed_ledger.config import Settings
@@ -85,7 +92,7 @@ class Registrar:
         self._passphrases = passphrases
         self._request_file = request_file
         if request_file is None:
-            _root_signers(ledger.keyring, settings, passphrases)
+            root_signers(ledger.keyring, settings, passphrases)
 
     @property
     def keyring(self) -> Keyring:
@@ -122,7 +129,7 @@ class Registrar:
         assert role is not None
         history = await self._history(size)
         must_replace = key is not None and key.role in SERVICE_ROLES and key.valid_to is None
-        if not must_replace and _is_revoked(self.keyring, kid, size):
+        if not must_replace and is_revoked(self.keyring, kid, size):
             return Revoked(kid, role, size, None, None, recorded_before=True)
         is_done = key is not None and key.revoked_at is not None and must_replace
         found = self._successor(role) if must_replace else None
@@ -182,6 +189,9 @@ class Registrar:
             new = self._committed(role, committed)
         else:
             new = self._reuse(role, left.pop(0)) if left else self._create(role, token)
+        # Once a key is in a token, so are those after it.
+        token = token_of_next(folder.find(role, new.public_key), asked) or token
+        left = usable(left, token)
         following = self._reuse(role, left.pop(0)) if left else self._create(role, token)
         for signer in (new, following):
             if old_file.exists():
@@ -252,7 +262,7 @@ class Registrar:
             return None
         for _ in range(TRIES_MAX):
             request = self._request(make)
-            roots = _root_signers(self.keyring, self._settings, self._passphrases, request)
+            roots = root_signers(self.keyring, self._settings, self._passphrases, request)
             changes = approved(request, roots).changes
             try:
                 return [answer.seq for answer in await asyncio.gather(*map(self.ledger.submit, changes))][-1]
@@ -273,26 +283,3 @@ async def registrar(
     """A registrar on the settings' ledger. Raises `Invalid` naming what is missing: ledger, entry key or root key."""
     async with opened_ledger(settings, entry_signers(settings, passphrases)) as ledger:
         yield Registrar(ledger, settings, passphrases, request_file)
-
-
-def _is_revoked(keyring: Keyring, kid: str, size: int) -> bool:
-    """Whether a revocation that says the same stands in the ledger."""
-    key = keyring.find(kid)
-    return keyring.committed_role(kid) is None if key is None else key.revoked_at == size
-
-
-def _root_signers(
-    keyring: Keyring, settings: Settings, passphrases: Passphrases, request: Request | None = None
-) -> list[Signer]:
-    """As many root keys as must approve; of a new set all that are here."""
-    folder = key_folder(settings, passphrases, "root")
-    held: list[Signer] = [*folder.held("root", keyring.root_keys)]
-    if len(held) < keyring.threshold:
-        raise Invalid(
-            str(settings.keys / "root"),
-            f"holds {len(held)} of the {keyring.threshold} root keys that must approve a key change; bring "
-            + " or ".join(f"{kid_of(key)}.pem" for key in keyring.root_keys)
-            + "; or write a --request FILE for them",
-        )
-    new = () if request is None else tuple(may_approve(request) - set(keyring.root_keys))
-    return [*held[: keyring.threshold if not new else None], *folder.held("root", new)]

@@ -96,17 +96,22 @@ class Keyring:
 
     def is_trusted(self, seq: int) -> bool:
         """Whether the signature on the entry at `seq` counts: its key is not revoked there, or others vouch for it."""
-        return not self.revocations or seq in self._approved or self.is_trusted_of(kid_of(self.entry_key_at(seq)), seq)
+        return not self.revocations or seq in self._approved or self.is_trusted_of(self._signer_of(seq), seq)
 
     def is_trusted_of(self, kid: str, seq: int) -> bool:
         """The same for what the key `kid` signed, be it an entry or the evidence in it."""
-        if not self.revocations.is_revoked_at(kid, seq):
-            return True
-        return any(self.is_trusted(at) for at in self.revocations.attested_by(kid, seq))
+        return self.revocations.is_trusted(kid, seq, self._signer_of)
+
+    def _signer_of(self, seq: int) -> str:
+        return kid_of(self.entry_key_at(seq))
 
     def is_trusted_checkpoint(self, kid: str, size: int) -> bool:
         """Whether a checkpoint of this size that the key `kid` signed counts."""
         return not self.revocations.is_revoked_at(kid, size - 1)
+
+    def trusts_checkpoint(self, size: int) -> bool:
+        """Whether the ledger's checkpoint of this size counts."""
+        return self.is_trusted_checkpoint(kid_of(self.checkpoint_key_at(size)), size)
 
     # --- what is admitted ------------------------------------------------------------------------------------------
 

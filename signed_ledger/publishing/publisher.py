@@ -133,13 +133,18 @@ class Publisher:
     async def covering(self, seq: int, timeout_s: float) -> Published | None:
         """A checkpoint that covers entry `seq`; `None` where none does in time.
 
-        It is the newest that is witnessed, where that covers the entry; else the newest.
+        It is the newest that is witnessed, where that covers the entry; else the newest. One by a key that is revoked
+        from fewer entries on vouches for nothing.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self.newer_than(seq)
         for published in (self.witnessed, self.newest):
-            if published is not None and published.size > seq:
+            if (
+                published is not None
+                and published.size > seq
+                and self._ledger.keyring.trusts_checkpoint(published.size)
+            ):
                 return published
         return None
 
