@@ -120,6 +120,13 @@ def test_new_root_keys_are_not_replaced_again_while_the_trust_file_is_still_the_
     installation.assert_audits()
 
 
+def test_a_trust_file_that_is_only_written_otherwise_is_not_behind(installation: Installation) -> None:
+    trust = json.loads(installation.trust_file.read_text())
+    installation.trust_file.write_text(json.dumps(trust))
+    assert installation.json("keys", "status")["left"] == []
+    installation.assert_audits()
+
+
 def test_a_threshold_that_can_not_be_leaves_no_key_file(installation: Installation) -> None:
     before = [*(installation.keys / "root").iterdir()]
     assert "--threshold" in installation.refused(2, "keys", "root", "--new-keys", "2", "--threshold", "3")
