@@ -20,7 +20,6 @@ def of_role(installation: Installation, role: str) -> str:
 COMMANDS = {
     "rotate": ("rotate", "entry"),
     "revoke": ("revoke", "ENTRY", "--at-size", "5"),
-    "revoke the checkpoint key": ("revoke", "CHECKPOINT", "--at-size", "5"),
     "root": ("root", "--new-keys", "2", "--threshold", "2"),
     "apply": ("apply", "REQUEST"),
 }
@@ -33,7 +32,7 @@ def test_a_key_change_that_is_killed_at_any_moment_is_run_again_and_everything_h
     if name == "apply":
         past.json("keys", "root", "--new-keys", "2", "--threshold", "2", "--request", request)
         past.json("keys", "approve", request, "--yes")
-    names = {"ENTRY": of_role(past, "entry"), "CHECKPOINT": of_role(past, "checkpoint"), "REQUEST": str(request)}
+    names = {"ENTRY": of_role(past, "entry"), "REQUEST": str(request)}
     asked = [names.get(word, word) for word in COMMANDS[name]]
     command = [sys.executable, "-m", "tests.killing", past.folder, tmp_path / "copies", "keys", *asked]
     ended = run([*map(str, command)], past.environment())
