@@ -49,6 +49,7 @@ ALTERED: dict[str, Callable[[Told], Any]] = {
     "keys that are numbers": lambda told: {**told, "root_keys": [1]},
     "a threshold of none": lambda told: {**told, "threshold": 0},
     "a threshold that is a list": lambda told: {**told, "threshold": [1]},
+    "a threshold and a half": lambda told: {**told, "threshold": 1.5},
     "another ledger": lambda told: {**told, "origin": "other.example/ledger"},
     "a member more": lambda told: {**told, "more": 1},
     "a member less": lambda told: {name: told[name] for name in told if name != "about"},
