@@ -11,7 +11,7 @@ from typing import Final
 from signed_ledger.encoding import decode_bundle
 from signed_ledger.errors import Invalid
 from signed_ledger.fetching import Fetcher, Unreachable
-from signed_ledger.merkle import ENTRIES, TILE_WIDTH, Tile, tile_path, width_at
+from signed_ledger.merkle import ENTRIES, TILE_WIDTH, Tile, edge_tiles, tile_path, width_at
 
 TIMEOUT_SECONDS: Final = 30.0
 TRIES: Final = 3
@@ -100,9 +100,8 @@ class FetchedTiles:
 def paths_to(seqs: list[int], size: int) -> dict[tuple[int, int], None]:
     """The (level, number) of the tiles at the right edge of a tree of `size` leaves, and on the way from these up."""
     wanted: dict[tuple[int, int], None] = {}
-    levels = max(size - 1, 0).bit_length() // 8 + 1
-    for level in range(levels):
-        for index in [seq >> (8 * level) for seq in seqs] + [size >> (8 * level)]:
-            if width_at(level, index // TILE_WIDTH, size):
-                wanted[level, index // TILE_WIDTH] = None
+    for level, last, _ in edge_tiles(size):
+        for number in [(seq >> (8 * level)) // TILE_WIDTH for seq in seqs] + [last]:
+            if width_at(level, number, size):
+                wanted[level, number] = None
     return wanted

@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from signed_ledger.errors import Invalid
-from signed_ledger.merkle import TILE_WIDTH, Tile, Tree, tree_hash, width_at
+from signed_ledger.merkle import TILE_WIDTH, Tile, Tree, edge_tiles, tree_hash
 from signed_ledger.records import Checkpoint
 
 TILES_KEPT_MAX: Final = 256
@@ -24,7 +24,7 @@ class SeenTree:
         """Raises `Invalid` unless the tiles at the right edge have the checkpoint's root."""
         self._tiles = tiles
         self._size = checkpoint.size
-        self._edges = [self._edge(level) for level in range(max(self._size - 1, 0).bit_length() // 8 + 1)]
+        self._edges = [self._read(tile) if tile.width else [] for tile in edge_tiles(self._size)]
         self.tree = Tree(self._size, self._edges)
         self._verified: dict[Tile, list[bytes]] = {}
         if self.tree.root() != checkpoint.root:
@@ -38,11 +38,11 @@ class SeenTree:
     def root_at(self, size: int) -> bytes:
         """The root that the tree had at a size before; raises as `leaf` does."""
         assert 0 <= size <= self._size
-        edges = []
-        for level in range(max(size - 1, 0).bit_length() // 8 + 1):
-            there = size >> (8 * level)
-            edges.append([self._hash_at(level, at) for at in range(there - there % TILE_WIDTH, there)])
-        return Tree(size, edges).root()
+        return Tree(size, [self._first_of(tile) for tile in edge_tiles(size)]).root()
+
+    def _first_of(self, tile: Tile) -> list[bytes]:
+        first = tile.number * TILE_WIDTH
+        return [self._hash_at(tile.level, first + place) for place in range(tile.width)]
 
     def _hash_at(self, level: int, index: int) -> bytes:
         """The hash of a full subtree: of 256**level leaves, number `index` of those."""
@@ -59,11 +59,6 @@ class SeenTree:
                 self._verified.pop(next(iter(self._verified)))
             self._verified[tile] = hashes
         return hashes[place]
-
-    def _edge(self, level: int) -> list[bytes]:
-        number = (self._size >> (8 * level)) // TILE_WIDTH
-        tile = Tile(level, number, width_at(level, number, self._size))
-        return self._read(tile) if tile.width else []
 
     def _read(self, tile: Tile) -> list[bytes]:
         data = self._tiles.tile_hashes(tile)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.outcome import DONE
 from signed_ledger.cli.output import print_facts, print_json, warn
+from signed_ledger.cli.passphrases import may_ask
 from signed_ledger.cli.wiring import entry_signers, opened_ledger, opened_store, passphrases_of, registry
 from signed_ledger.config import Settings
 from signed_ledger.errors import CardNotFound, Invalid
@@ -97,7 +98,7 @@ async def _empty_log(settings: Settings) -> bool:
 
 def _confirm(card_id: str) -> None:
     """Raises `Invalid` where nobody can be asked, or the answer is no."""
-    if not sys.stdin.isatty():
+    if not may_ask():
         raise Invalid("--yes", "is needed where nobody can be asked: nothing was erased")
     print(
         f"\nThis can not be undone. To erase it, type the card's id ({card_id}): ", end="", file=sys.stderr, flush=True

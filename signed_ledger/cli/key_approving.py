@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
@@ -16,6 +15,7 @@ from signed_ledger.cli.key_requests import (
     write_request,
 )
 from signed_ledger.cli.output import print_json
+from signed_ledger.cli.passphrases import may_ask
 from signed_ledger.cli.registering import Registrar
 from signed_ledger.cli.trusting import renew_trust, tell_trust
 from signed_ledger.cli.wiring import entry_signers, opened_ledger, passphrases_of
@@ -105,7 +105,7 @@ def _show(request: Request, signers: list[Signer]) -> None:
 
 
 def _agrees() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty() and input("\nApprove this? yes or no: ").strip() == "yes"
+    return may_ask() and input("\nApprove this? yes or no: ").strip() == "yes"
 
 
 def _counts(request: Request) -> list[list[dict[str, object]]]:

@@ -31,7 +31,7 @@ class Passphrases:
         self.needed: set[str] = set()
         self._file = file
         self._asked: dict[str, bytes] = {}
-        self._may_ask = sys.stdin is not None and sys.stdin.isatty()
+        self._may_ask = may_ask()
 
     def opening(self, role: str) -> Callable[[], bytes]:
         """What a `KeyFolder` asks when it meets an encrypted file of `role`, or a token whose PIN is in no file."""
@@ -48,6 +48,11 @@ class Passphrases:
         if role not in self._asked:
             self._asked[role] = _ask(f"Passphrase or PIN of the {role} key: ") if self._may_ask else _refuse(role)
         return self._asked[role]
+
+
+def may_ask() -> bool:
+    """Whether somebody sits at the terminal."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def read_passphrase(path: Path) -> bytes:
@@ -67,7 +72,7 @@ def read_passphrase(path: Path) -> bytes:
 
 def ask_new_passphrase() -> bytes:
     """Ask for a passphrase twice; raise `PassphraseRefused` where that can not be, or the two differ."""
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not may_ask():
         raise PassphraseRefused("--passphrase", "asks in a terminal, and this is none; use --passphrase-file FILE")
     first = _ask("New passphrase: ")
     if _ask("The same again: ") != first:

@@ -8,6 +8,7 @@ from signed_ledger.checkpoints import vkey_of
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.outcome import DONE
 from signed_ledger.cli.output import print_facts, print_json, warn
+from signed_ledger.cli.passphrases import may_ask
 from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.wiring import checkpoint_lock, checkpoint_signers, entry_signers, opened_ledger, passphrases_of
 from signed_ledger.config import Settings
@@ -76,7 +77,7 @@ def _confirm(given: str | None, origin: str) -> None:
     """Raise `Invalid` unless the operator names the ledger."""
     warn(WARNING)
     if given is None:
-        if not sys.stdin.isatty():
+        if not may_ask():
             raise Invalid("--new-lock", "asks in a terminal, and this is none; use --confirm ORIGIN")
         print("Type the ledger's name to go on: ", end="", file=sys.stderr, flush=True)
         given = sys.stdin.readline().strip()

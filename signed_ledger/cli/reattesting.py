@@ -2,12 +2,12 @@
 
 import argparse
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.key_files import find_by_prefix, unregistered_files
 from signed_ledger.cli.output import print_json
+from signed_ledger.cli.passphrases import may_ask
 from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.trusting import is_behind
 from signed_ledger.cli.wiring import entry_signers, opened_ledger, opened_store, passphrases_of, registry, trust_file
@@ -78,7 +78,7 @@ def reattest(options: argparse.Namespace, settings: Settings) -> int:
 def _ask(options: argparse.Namespace, key: RegisteredKey, left: list[int]) -> None:
     if options.yes:
         return
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not may_ask():
         raise KeyChangeRefused(f"{_told(left)} would be signed again; say --yes")
     print(f"By the {key.role} key {key.kid[:16]} {_told(left)} verify and would be signed again.")
     if input("They shall count? yes or no: ").strip() != "yes":

@@ -9,7 +9,7 @@ from signed_ledger.errors import Fault, Invalid, KeyChangeRefused, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.verified import signed_body, signed_entry, verified_terms
-from signed_ledger.merkle import TILE_WIDTH, Tree, leaf_hash, width_at
+from signed_ledger.merkle import Tree, edge_tiles, leaf_hash
 from signed_ledger.records import DEFAULT_TERMS, Attestation, Genesis, KeyChange, RegistryChange, RootChange, Terms
 from signed_ledger.store import Store, StoredEntry
 
@@ -54,12 +54,12 @@ async def read_known(store: Store, keyring: Keyring, newest: int, cache_accounts
 async def read_tree(store: Store, size: int) -> Tree:
     """The tree over the first `size` entries; raises `Invalid` where entries or tiles of its right edge are missing."""
     edges = await store.edges(size)
-    for level, edge in enumerate(edges):
-        if len(edge) == width_at(level, (size >> (8 * level)) // TILE_WIDTH, size):
+    for tile, edge in zip(edge_tiles(size), edges, strict=True):
+        if len(edge) == tile.width:
             continue
-        if level == 0:
+        if tile.level == 0:
             raise Invalid("entries", "some of the newest are missing")
-        raise Invalid("tiles", f"some of level {level - 1} are missing: run signed-ledger rebuild")
+        raise Invalid("tiles", f"some of level {tile.level - 1} are missing: run signed-ledger rebuild")
     return Tree(size, edges)
 
 

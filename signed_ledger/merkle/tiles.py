@@ -34,12 +34,19 @@ def width_at(level: int, index: int, size: int) -> int:
     return min(max(there, 0), TILE_WIDTH)
 
 
+def edge_tiles(size: int) -> list[Tile]:
+    """The tile at the right edge of each level of a tree of `size` leaves, level 0 first; one may be of width 0."""
+    levels = range(max(size - 1, 0).bit_length() // TILE_HEIGHT + 1)
+    numbers = [(size >> (TILE_HEIGHT * level)) // TILE_WIDTH for level in levels]
+    return [Tile(level, number, width_at(level, number, size)) for level, number in enumerate(numbers)]
+
+
 def tiles_of(size: int, since: int = 0) -> list[Tile]:
     """The tiles of a tree of `size` leaves that a tree of `since` leaves did not have just so, entry bundles first."""
     tiles = []
-    for level in (ENTRIES, *range((max(size - 1, 0)).bit_length() // TILE_HEIGHT + 1)):
-        shift = TILE_HEIGHT * max(level, 0)
-        first, last = (since >> shift) // TILE_WIDTH, (size >> shift) // TILE_WIDTH
+    edge = edge_tiles(size)
+    for level, last, _ in (Tile(ENTRIES, edge[0].number), *edge):
+        first = (since >> (TILE_HEIGHT * max(level, 0))) // TILE_WIDTH
         for index in range(first, last + 1):
             width = width_at(level, index, size)
             if width and width != width_at(level, index, since):

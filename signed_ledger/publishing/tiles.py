@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from signed_ledger.errors import Invalid
-from signed_ledger.merkle import ENTRIES, TILE_WIDTH, FullTile, Tile, Tree, leaf_hash, width_at
+from signed_ledger.merkle import ENTRIES, TILE_WIDTH, FullTile, Tile, Tree, edge_tiles, leaf_hash, width_at
 from signed_ledger.store import Reader
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -16,10 +16,10 @@ Take: TypeAlias = Callable[[Tile, list[bytes], list[FullTile]], None]
 async def tree_at(reader: Reader, size: int) -> Tree:
     """The tree over the ledger's first `size` entries, as its tiles have it; raises `Invalid` where one is missing."""
     edges = await reader.edges(size)
-    for level, edge in enumerate(edges):
-        if len(edge) != width_at(level, (size >> (8 * level)) // TILE_WIDTH, size):
-            missing = f"some tiles of level {level - 1} are missing: run signed-ledger rebuild"
-            raise Invalid("tiles", missing if level else f"some of the first {size} entries are missing")
+    for tile, edge in zip(edge_tiles(size), edges, strict=True):
+        if len(edge) != tile.width:
+            missing = f"some tiles of level {tile.level - 1} are missing: run signed-ledger rebuild"
+            raise Invalid("tiles", missing if tile.level else f"some of the first {size} entries are missing")
     return Tree(size, edges)
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final, NamedTuple
 
-from signed_ledger.merkle import TILE_WIDTH, Tile, leaf_hash, width_at
+from signed_ledger.merkle import TILE_WIDTH, Tile, edge_tiles, leaf_hash
 
 
 class KeptCheckpoint(NamedTuple):
@@ -16,12 +16,7 @@ class KeptCheckpoint(NamedTuple):
 
 def read_edges(connection: sqlite3.Connection, size: int) -> list[list[bytes]]:
     """The hashes of the partial tile of each level of the tree of `size` entries, level 0 first."""
-    levels = max(size - 1, 0).bit_length() // 8 + 1
-    edges = []
-    for level in range(levels):
-        number = (size >> (8 * level)) // TILE_WIDTH
-        edges.append(_hashes(connection, Tile(level, number, width_at(level, number, size))))
-    return edges
+    return [_hashes(connection, tile) for tile in edge_tiles(size)]
 
 
 def read_tile(connection: sqlite3.Connection, tile: Tile) -> bytes | None:
