@@ -1,3 +1,3 @@
 """A card Issuer's cryptographically signed, append-only ledger service."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

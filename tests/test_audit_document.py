@@ -49,6 +49,14 @@ def test_what_the_page_tells_to_type_works(desk: Desk) -> None:
         assert told.returncode == 0, (command, told.stdout, told.stderr)
 
 
+def test_a_visit_with_nothing_new_says_that_no_witness_was_asked(desk: Desk) -> None:
+    command = "signed-ledger verify --trust trust.json --last-seen again.json --policy policy.txt"
+    first, again = desk.run(command), desk.run(command)
+    assert first.returncode == again.returncode == 0
+    assert "\nwitness  auditor\n" in first.stdout
+    assert "\nwitness  not asked: there is no newer checkpoint\n" in again.stdout
+
+
 def test_the_kids_to_compare_by_telephone_are_those_of_the_root_keys(desk: Desk) -> None:
     (script,) = re.findall(r"^python3 -c '\n(.*?)'$", TEXT, re.MULTILINE | re.DOTALL)
     told = subprocess.run([sys.executable, "-c", script], cwd=desk.folder, capture_output=True, text=True, check=True)

@@ -95,9 +95,10 @@ async def served(server: Server) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
         listening.close()
+        await asyncio.sleep(0.01)  # a connection that was just taken gets its writer
         for writer in server.writers:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

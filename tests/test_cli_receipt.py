@@ -220,6 +220,29 @@ def test_a_checkpoint_by_a_revoked_key_is_in_no_receipt(tmp_path: Path) -> None:
     installation.assert_audits()
 
 
+def test_after_a_change_of_root_keys_each_trust_file_proves_what_its_root_keys_lead_to(tmp_path: Path) -> None:
+    installation = installed(tmp_path)
+    old = tmp_path / "old-trust.json"
+    old.write_bytes(installation.trust_file.read_bytes())
+    new = installation.trust_file
+    installation.json("keys", "root", "--new-keys", "3", "--threshold", "2")
+    installation.json("checkpoint")
+    before = tmp_path / "before.json"
+    installation.printed("receipt", 2, "--out", before)
+    told = installation.printed("check-receipt", before, "--trust", new, status=1)
+    assert "of when its keys were new, or an earlier one" in told
+    installation.json("keys", "rotate", "entry")
+    seq = installation.json("keys", "rotate", "checkpoint")["seq"]
+    installation.json("load-money", "card-1", "1.00", "EUR")
+    installation.json("checkpoint")
+    after = tmp_path / "after.json"
+    installation.printed("receipt", seq + 1, "--out", after)
+    assert "2 of 3 root keys approved the entry key" in installation.printed("check-receipt", after, "--trust", new)
+    for receipt in (before, after):
+        assert "PROVEN" in installation.printed("check-receipt", receipt, "--trust", old)
+    installation.assert_audits()
+
+
 def size_of(receipt: str) -> int:
     """Of how many entries the checkpoint in it is."""
     return decode_checkpoint(decode_proof(decode_receipt(receipt.rstrip().encode()).proof).checkpoint).checkpoint.size

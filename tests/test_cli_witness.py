@@ -68,6 +68,27 @@ def test_a_witness_is_made_follows_a_log_and_tells_of_its_lies(auditor: Auditor)
     assert LOG.fork().note(8).decode() in auditor.run("evidence", "--database", auditor.database, status=1)
 
 
+def test_a_stolen_key_of_a_log_is_dropped_and_what_was_cosigned_stays(auditor: Auditor) -> None:
+    """The thief's history continues the true one: only that his key is not trusted keeps it from being cosigned."""
+    auditor.run("init", "--name", "auditor.example/w1", *auditor.files)
+    thief, honest = LOG, SmallLog(LOG.origin)
+    for log in (thief, honest):
+        auditor.run("add-log", "--vkey", log.vkey, "--database", auditor.database)
+    state = State(auditor.database)
+    try:
+        witness = Witness(state, signer_of(auditor.key), lambda: NOW)
+        assert witness.add_checkpoint(LOG.request(0, 8)).status == 200
+        auditor.run("drop-key", "--vkey", thief.vkey, "--database", auditor.database)
+        assert witness.add_checkpoint(thief.request(8, 9)).status == 403
+        assert witness.add_checkpoint(honest.request(8, 9)).status == 200
+    finally:
+        state.close()
+    (shown,) = auditor.json("status")["logs"]
+    assert (shown["keys"], shown["size"]) == ([honest.vkey], 9)
+    dropped = ("drop-key", "--vkey", thief.vkey, "--database", auditor.database)
+    assert "not a key that is trusted" in auditor.refused(*dropped)
+
+
 def cosign_and_lie(auditor: Auditor) -> None:
     """The log shows its history, then another one."""
     state = State(auditor.database)

@@ -124,3 +124,14 @@ def test_every_script_that_is_run_tells_what_it_is_for(script: Path) -> None:
     done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("usage:")
+
+
+def test_every_attack_names_a_test_that_is_there() -> None:
+    files = {f"tests/{path.name}": path.read_text() for path in (ROOT / "tests").glob("test_*.py")}
+    tests = {name for text in files.values() for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}
+    rows = [row for row in rows_of(read("docs/THREATS.md")) if row[0] != "attack"]
+    assert len(rows) > 50
+    for attack, *rest in rows:
+        named = re.findall(r"`((?:tests/)?test_\w+(?:\.py)?)`", " ".join(rest))
+        assert named, attack
+        assert set(named) <= tests | files.keys(), attack

@@ -117,6 +117,20 @@ def test_it_erases_and_says_where_that_stands(installation: Installation) -> Non
     installation.assert_audits()
 
 
+def test_money_that_is_loaded_to_an_erased_card_is_told_to_be_there(installation: Installation) -> None:
+    """Who is told that it failed loads it twice."""
+    installation.json("load-money", "card-7", "5.00", "EUR")
+    installation.json("erase", "--card", "card-7", *ASKED, "--yes")
+    told = installation.printed("load-money", "card-7", "1.00", "EUR")
+    assert "Loaded 1.00 EUR to card-7" in told
+    assert "was erased" in told
+    assert installation.json("balance", "card-7")["accounts"][0]["posted"] == "6.00"
+    installation.json("erase", "--card", "card-7", *ASKED, "--yes")
+    installation.json("load-money", "card-7", "1.00", "EUR", "--scheme", "acme")
+    assert installation.json("card", "show", "card-7")["scheme"] == "acme"
+    installation.assert_audits()
+
+
 def test_people_are_told_in_words_and_nobody_is_asked_where_nobody_is(installation: Installation) -> None:
     installation.json("load-money", "card-7", "5.00", "EUR")
     before = installation.rows("SELECT * FROM parts")

@@ -1,5 +1,6 @@
 """Requests to root keys elsewhere: what happens to them on the way, and to the ledger meanwhile."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,14 @@ from typing import Any
 import pytest
 
 from signed_ledger.cli.key_requests import read_request, write_request
+from signed_ledger.cli.passphrases import Passphrases
+from signed_ledger.cli.wiring import entry_signers, opened_ledger
 from signed_ledger.encoding import decode_note
 from signed_ledger.keyring import approve
+from signed_ledger.records import KeyChange, RootChange
 from signed_ledger.signing import SoftwareSigner
 from signed_ledger.trust import read_trust
+from tests.callers import authorisation, send
 from tests.processes import ORIGIN, Installation, Party, installed
 
 
@@ -44,6 +49,7 @@ ALTERED: dict[str, Callable[[Told], Any]] = {
     "keys that are numbers": lambda told: {**told, "root_keys": [1]},
     "a threshold of none": lambda told: {**told, "threshold": 0},
     "a threshold that is a list": lambda told: {**told, "threshold": [1]},
+    "a threshold and a half": lambda told: {**told, "threshold": 1.5},
     "another ledger": lambda told: {**told, "origin": "other.example/ledger"},
     "a member more": lambda told: {**told, "more": 1},
     "a member less": lambda told: {name: told[name] for name in told if name != "about"},
@@ -164,3 +170,50 @@ def test_root_keys_from_version_to_version_and_the_trust_file_of_each(installati
         report = installation.json("verify", "--trust", path)
         assert (report["faults"], report["trusted_since"] > 0) == ([], number > 0)
     assert read_trust(installation.trust_file).threshold == 2
+
+
+def test_a_revocation_whose_replacement_was_taken_out_on_the_way_is_not_recorded(
+    installation: Installation, request_file: Path
+) -> None:
+    before = size(installation)
+    _revocation_alone(installation, request_file)
+    assert "nothing in it replaces" in installation.refused(1, "keys", "apply", request_file)
+    assert size(installation) == before
+    installation.assert_audits()
+
+
+def _revocation_alone(installation: Installation, request_file: Path) -> None:
+    at = str(size(installation))
+    installation.json("keys", "revoke", entry_kid(installation), "--at-size", at, "--request", request_file)
+    told = json.loads(request_file.read_text())
+    told |= {name: told[name][:1] for name in ("changes", "about")}
+    request_file.write_text(json.dumps(told))
+    installation.json("keys", "approve", request_file, "--yes")
+
+
+def test_where_a_revocation_stands_alone_nothing_is_decided_until_the_key_is_replaced(
+    installation: Installation, request_file: Path
+) -> None:
+    """Another tool than ours may record that; status says what to do, and that does it."""
+    stolen = entry_kid(installation)
+    _revocation_alone(installation, request_file)
+    (change,) = read_request(request_file).changes
+    with installation.serve() as server:
+        asyncio.run(_record(installation, change))
+        answer = send(server.url, installation.scheme, "/authorisation", "a-1", authorisation("t-1"))
+        assert (answer.status, answer.document["code"]) == (503, "overloaded")
+    with installation.serve() as server:  # and after a start no other
+        assert send(server.url, installation.scheme, "/authorisation", "a-1", authorisation("t-1")).status == 503
+        assert "not yet replaced" in installation.refused(2, "load-money", "card-1", "1.00", "EUR")
+        assert "revoked" in installation.refused(1, "keys", "add", "operator", "bob", installation.scheme.public_file)
+        (said,) = [said for said in installation.json("keys", "status")["left"] if "not replaced yet" in said]
+        installation.run(*said.rpartition(": ")[2].split())
+        assert send(server.url, installation.scheme, "/authorisation", "a-1", authorisation("t-1")).status == 201
+    assert entry_kid(installation) != stolen
+    installation.assert_audits()
+
+
+async def _record(installation: Installation, change: KeyChange | RootChange) -> None:
+    signers = entry_signers(installation.in_process, Passphrases(None))
+    async with opened_ledger(installation.in_process, signers) as ledger:
+        await ledger.submit(change)

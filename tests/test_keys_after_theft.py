@@ -105,3 +105,25 @@ def test_a_scheme_s_fraud_is_signed_again_to_be_refunded(installation: Installat
         assert [send(server, new, *each).status for each in asked] == [200, 200, 200]
     installation.json("settle", "--scheme", "acme", "--out", installation.folder / "settlements")
     installation.assert_audits()
+
+
+# --- auditors who keep state ---------------------------------------------------------------------------------------
+
+
+def test_histories_of_before_and_after_what_was_seen_are_compared(installation: Installation, tmp_path: Path) -> None:
+    seen, stolen, before = tmp_path / "seen", entry_kid(installation), size(installation)
+    installation.json("load-money", "card-1", "1.00", "EUR")
+    installation.json("checkpoint")
+    assert installation.json("verify", "--last-seen", seen)["from_seq"] == 0
+    installation.json("keys", "revoke", stolen, "--at-size", before)  # names a size that was seen
+    installation.json("keys", "reattest", stolen, "--yes")
+    installation.json("keys", "root", "--new-keys", "1", "--threshold", "1")  # names one that was not
+    installation.json("checkpoint")
+    report = installation.json("verify", "--last-seen", seen)
+    assert report["from_seq"] > before
+    assert report["steps"][13]["checked"] >= 3
+    assert [one["not_trusted"] for one in report["revoked"]] == [0]
+    installation.json("load-money", "card-1", "1.00", "EUR")
+    installation.json("checkpoint")
+    assert installation.json("verify", "--last-seen", seen)["faults"] == []
+    installation.assert_audits()

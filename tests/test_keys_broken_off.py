@@ -20,7 +20,6 @@ def of_role(installation: Installation, role: str) -> str:
 COMMANDS = {
     "rotate": ("rotate", "entry"),
     "revoke": ("revoke", "ENTRY", "--at-size", "5"),
-    "revoke the checkpoint key": ("revoke", "CHECKPOINT", "--at-size", "5"),
     "root": ("root", "--new-keys", "2", "--threshold", "2"),
     "apply": ("apply", "REQUEST"),
 }
@@ -33,7 +32,7 @@ def test_a_key_change_that_is_killed_at_any_moment_is_run_again_and_everything_h
     if name == "apply":
         past.json("keys", "root", "--new-keys", "2", "--threshold", "2", "--request", request)
         past.json("keys", "approve", request, "--yes")
-    names = {"ENTRY": of_role(past, "entry"), "CHECKPOINT": of_role(past, "checkpoint"), "REQUEST": str(request)}
+    names = {"ENTRY": of_role(past, "entry"), "REQUEST": str(request)}
     asked = [names.get(word, word) for word in COMMANDS[name]]
     command = [sys.executable, "-m", "tests.killing", past.folder, tmp_path / "copies", "keys", *asked]
     ended = run([*map(str, command)], past.environment())
@@ -117,6 +116,13 @@ def test_new_root_keys_are_not_replaced_again_while_the_trust_file_is_still_the_
     third = installation.json("keys", "root", "--new-keys", "2", "--threshold", "2")
     assert not third["recorded_before"]
     assert not set(third["root_keys"]) & set(first["root_keys"])
+    installation.assert_audits()
+
+
+def test_a_trust_file_that_is_only_written_otherwise_is_not_behind(installation: Installation) -> None:
+    trust = json.loads(installation.trust_file.read_text())
+    installation.trust_file.write_text(json.dumps(trust))
+    assert installation.json("keys", "status")["left"] == []
     installation.assert_audits()
 
 

@@ -356,3 +356,12 @@ async def test_a_policy_says_whether_the_newest_checkpoint_is_witnessed(
     assert any("not the quorum" in sentence for sentence in report["not_known"]) != cosigned
     (tmp_path / "bad").write_text("quorum nobody\n")
     assert verify(sample.path, tmp_path / "seen", policy_path=tmp_path / "bad")[0] == 2
+
+
+@pytest.mark.parametrize("whose", ["the ledger's", "another's"])
+async def test_a_policy_that_names_logs_must_name_this_one(sample: Sample, tmp_path: Path, whose: str) -> None:
+    signer = sample.world.checkpoint if whose == "the ledger's" else SoftwareSigner(bytes(32))
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {vkey_of(ORIGIN, signer.public_key)}\nquorum none\n")
+    _, report = verify(sample.path, tmp_path / "seen", policy_path=policy)
+    assert any("names logs" in sentence for sentence in report["not_known"]) is (whose == "another's")

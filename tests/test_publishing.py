@@ -423,6 +423,18 @@ async def test_a_kept_checkpoint_that_is_none_of_ours_is_not_told(world: World, 
 # --- trouble ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("line", ["garbage\n", "\n", f"— another {'A' * 88}\n", "— w.example AAAA", "x" * 100_000])
+async def test_a_kept_cosignature_that_is_none_spoils_no_checkpoint(world: World, line: str) -> None:
+    told = await published(world)
+    with closing(sqlite3.connect(world.path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO cosignatures (seq, key, line) VALUES (?, 'w.example+00000000', ?)", (told.size - 1, line)
+        )
+    async with publishing(world) as (_, publisher):
+        assert publisher.newest is not None
+        assert publisher.newest.cosigned == told.note
+
+
 async def test_a_lock_file_that_fails_stops_no_payment_and_is_counted(world: World) -> None:
     metrics = Metrics()
 

@@ -302,6 +302,18 @@ def test_a_root_change_between_is_followed_where_both_sets_approved_it(log: Log,
     assert refused(followed._replace(keys=(entry, checkpoint)), log.trust)[0] == 2
 
 
+def test_what_the_trust_file_s_own_root_keys_did_not_approve_leads_to_no_key(log: Log, receipt: Receipt) -> None:
+    """Who has root keys of before brings a key of his own, and the change after it; or the change alone."""
+    old, new = log.world.root, SoftwareSigner(bytes(31) + b"7")
+    followed = after_a_root_change(log, receipt, old, new)
+    trust = Trust(ORIGIN, (new.public_key,), 1)
+    assert refused(followed, trust)[0] == 2
+    _, change, checkpoint = followed.keys
+    assert refused(followed._replace(keys=(change, checkpoint)), trust) == (2, "keys: have no entry key")
+    assert refused(followed._replace(keys=(change,)), trust)[0] == 2
+    assert refused(receipt._replace(keys=(change, receipt.keys[-1])), trust)[0] == 2
+
+
 def test_a_root_change_that_leads_to_no_key_is_not_needed(log: Log, receipt: Receipt) -> None:
     new = SoftwareSigner(os.urandom(32))
     change = RootChange((new.public_key,), 1, 9, History(1, bytes(32)))

@@ -81,7 +81,7 @@ async def audit_published(
 
 def judged(report: Report, policy: Policy | None, note: bytes) -> Report:
     """The report, and what a policy says of the cosignatures of the checkpoint."""
-    names, not_known = witnessed(policy, note)
+    names, not_known, _ = witnessed(policy, note)
     said = report.not_known if not_known is None else (*report.not_known, not_known)
     return replace(report, witnesses=None if policy is None else names, not_known=said)
 

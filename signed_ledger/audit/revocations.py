@@ -88,6 +88,9 @@ def _judge(key: RegisteredKey, keyring: Keyring, seqs: Iterable[int]) -> Revoked
     assert key.revoked_at is not None
     before = again = bad = 0
     ranges: list[tuple[int, int]] = []
+    if isinstance(seqs, range):  # what is trusted as it was need not be gone through
+        before = len(range(seqs.start, min(seqs.stop, key.revoked_at)))
+        seqs = seqs[before:]
     for seq in seqs:
         if seq < key.revoked_at:
             before += 1

@@ -31,17 +31,27 @@ def _facts(report: Report) -> list[str]:
         facts.append(("seen", f"{report.seen:,} entries before; {_since(report)}"))
     if report.checkpoint is not None:
         size, cosignatures = report.checkpoint
-        facts.append(("newest", f"checkpoint of {size:,} entries, {cosignatures} cosignatures kept with it"))
+        facts.append(
+            (
+                "newest",
+                f"checkpoint of {size:,} entries, {cosignatures} cosignature{'s' * (cosignatures != 1)} kept with it",
+            )
+        )
     if report.erasures:
         facts.append(("erased", _erased(report)))
     if report.witnesses is not None:
-        facts.append(("witness", ", ".join(report.witnesses) or "none of the policy's cosigned it"))
+        facts.append(("witness", ", ".join(report.witnesses) or _no_witness(report)))
     if report.first_time is not None and report.last_time is not None:
         facts.append(("time", f"{encode_time(report.first_time)} to {encode_time(report.last_time)}"))
     if report.head is not None:
         facts.append(("head", f"seq {report.head.seq}, leaf {report.head.leaf.hex()}"))
     facts.append(("took", f"{report.seconds:.1f} s, {report.entries_per_second:,.0f} entries/s"))
     return [f"{name:<8} {value}" for name, value in facts]
+
+
+def _no_witness(report: Report) -> str:
+    is_new = report.is_log or report.checkpoint is not None
+    return "none of the policy's cosigned it" if is_new else "not asked: there is no newer checkpoint"
 
 
 def _since(report: Report) -> str:

@@ -61,9 +61,12 @@ def _revoked(keyring: Keyring, size: int) -> list[str]:
 
 
 def _log(seen: LastSeen | None, witnesses: Witnessed) -> list[str]:
-    if seen is None and not witnesses.names:
+    if seen is None and not witnesses.was_asked:
         return ["No checkpoint seen earlier and no witness was asked: a cut tail or an older copy can not be noticed."]
-    return [] if witnesses.not_known is None else [witnesses.not_known]
+    said = [] if witnesses.not_known is None else [witnesses.not_known]
+    if seen is None and not witnesses.names:
+        said.insert(0, "No checkpoint seen earlier was given: a cut tail or an older copy can not be noticed.")
+    return said
 
 
 def _past(start: int) -> list[str]:

@@ -14,19 +14,23 @@ class Witnessed(NamedTuple):
 
     names: tuple[str, ...]
     not_known: str | None
+    was_asked: bool = True
 
 
 def witnessed(policy: Policy | None, note: bytes | None) -> Witnessed:
     """`note` is the newest checkpoint with all its signature lines; `None` where there is none."""
     if policy is None:
-        return Witnessed((), f"No witness was asked: {_ONE_HISTORY}")
+        return Witnessed((), f"No witness was asked: {_ONE_HISTORY}", was_asked=False)
     if note is None:
         return Witnessed((), f"There is no new checkpoint that witnesses could have cosigned: {_ONE_HISTORY}")
     try:
-        cosigned = policy.cosigned(decode_checkpoint(note, may_extend=True))
+        signed = decode_checkpoint(note, may_extend=True)
+        cosigned, is_accepted = policy.cosigned(signed), not policy.logs or policy.accepts(signed)
     except Invalid as error:
-        return Witnessed((), f"Cosignatures of the newest checkpoint can not be read ({error}): {_ONE_HISTORY}")
+        return Witnessed((), f"Signatures of the newest checkpoint can not be read ({error}): {_ONE_HISTORY}")
     names = tuple(sorted(map(shown, cosigned)))
+    if not is_accepted:
+        return Witnessed(names, f"The policy names logs, and none of them signed the newest checkpoint: {_ONE_HISTORY}")
     if policy.is_met(cosigned):
         return Witnessed(names, None)
     told = ", ".join(names) or "no witness of the policy"

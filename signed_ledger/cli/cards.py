@@ -15,7 +15,7 @@ from signed_ledger.config import Settings, variable_of
 from signed_ledger.encoding import encode_time, members_of
 from signed_ledger.errors import CardNotFound, Invalid
 from signed_ledger.money import MINOR_DIGITS, Money, read_amount
-from signed_ledger.records import CardState, Load
+from signed_ledger.records import Load
 from signed_ledger.store import Balance
 
 AMOUNTS: Final = ("currency", "posted", "held", "available")
@@ -71,11 +71,19 @@ def load_money(options: argparse.Namespace, settings: Settings) -> int:
     else:
         print(f"Loaded {amount} to {command.card_id} at seq {seq}, transaction {command.transaction_id}.\n")
         print_facts(_amounts(after).items())
-        _tell_whose(asyncio.run(read_card(settings, command.card_id)).state)
+        _tell_whose(settings, command.card_id)
     return 0
 
 
-def _tell_whose(card: CardState) -> None:
+def _tell_whose(settings: Settings, card_id: str) -> None:
+    try:
+        card = asyncio.run(read_card(settings, card_id)).state
+    except CardNotFound:  # the money is there all the same
+        print(
+            f"\n{card_id} was erased, but for its balance: nothing is authorised on it, unless it is made known again:"
+        )
+        print(f"signed-ledger card bind {card_id} SCHEME")
+        return
     if card.scheme is not None:
         print(f"\n{card.card_id} belongs to {card.scheme}.")
         return

@@ -97,12 +97,16 @@ def _decoded(told: Any) -> Request:
     request = Request(
         str(told["origin"]),
         tuple(decode_base64(key, "root_keys", 32) for key in told["root_keys"]),
-        int(told["threshold"]),
+        told["threshold"],
         tuple(_change(members) for members in told["changes"]),
     )
     if told["about"] != [sentence_of(change) for change in request.changes]:
         raise Invalid("about", "does not say what the changes are")
-    if not request.changes or not 1 <= request.threshold <= len(request.root_keys):
+    if (
+        not request.changes
+        or type(request.threshold) is not int
+        or not 1 <= request.threshold <= len(request.root_keys)
+    ):
         raise Invalid("threshold", "must be from 1 to the number of root keys")
     return request
 

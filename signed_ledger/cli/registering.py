@@ -164,6 +164,8 @@ class Registrar:
         for seq, change in enumerate(changes, start=self.ledger.tree.size):
             ahead.check(change, seq)
             ahead.apply(change, seq)
+        if changes and ahead.awaited is not None:
+            raise KeyChangeRefused(f"this revokes the {ahead.awaited} key and nothing in it replaces that: ask again")
         return [answer.seq for answer in await asyncio.gather(*map(self.ledger.submit, changes))]
 
     async def _history(self, size: int) -> History:

@@ -7,13 +7,16 @@ from signed_ledger.cli.wiring import opened_store, registry, trust_file
 from signed_ledger.config import Settings
 from signed_ledger.disk import whole_file
 from signed_ledger.keyring import Keyring
-from signed_ledger.trust import Trust, encode_trust
+from signed_ledger.trust import Trust, encode_trust, read_trust
 
 
 def is_behind(settings: Settings, keyring: Keyring) -> bool:
     """Whether the trust file that is here has other root keys than are in use: a change was broken off before it."""
     path = trust_file(settings)
-    return path.exists() and path.read_bytes() != _encoded(keyring)
+    if not path.exists():
+        return False
+    trust = read_trust(path)
+    return not keyring.root_sets[-1].is_same(trust.root_keys, trust.threshold)
 
 
 def _encoded(keyring: Keyring) -> bytes:

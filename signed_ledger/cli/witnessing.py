@@ -37,6 +37,7 @@ def add_commands(commands: Commands) -> None:
     witness = add_group(commands, "witness", "witness other people's logs (C2SP tlog-witness)", example=EXAMPLE)
     _add_init(witness)
     _add_add_log(witness)
+    _add_drop_key(witness)
     _add_serve(witness)
     for name, run, about in (
         ("status", show_status, "show the witness, and the newest checkpoint of each log"),
@@ -62,6 +63,15 @@ def _add_add_log(witness: Commands) -> None:
         witness, "add-log", add_log, "follow a log, or trust one more key of it", more=more, example=example
     )
     parser.add_argument("--vkey", required=True, help="the log's verifier key; get it by a road that you trust")
+    parser.add_argument("--origin", help="the log's origin (default: the name of the key)")
+    _add_database(parser)
+
+
+def _add_drop_key(witness: Commands) -> None:
+    more = "For a key that was stolen: who has it could have another history cosigned. Add the new one with add-log."
+    example = "signed-ledger witness drop-key --database witness.db --vkey issuer.example/ledger+1a2b3c4d+AU..."
+    parser = add_command(witness, "drop-key", drop_key, "trust a key of a log no more", more=more, example=example)
+    parser.add_argument("--vkey", required=True, help="the verifier key, as status shows it")
     parser.add_argument("--origin", help="the log's origin (default: the name of the key)")
     _add_database(parser)
 
@@ -112,6 +122,14 @@ def add_log(options: argparse.Namespace, settings: Settings) -> int:
         if read_vkey(state.identity().vkey).public_key == key.public_key:
             raise Invalid("--vkey", "is this witness's own key: it would take its own cosignatures for the log's")
         state.add_log(origin, options.vkey)
+    return 0
+
+
+def drop_key(options: argparse.Namespace, settings: Settings) -> int:
+    origin = read_vkey(options.vkey).name if options.origin is None else options.origin
+    with _opened(options.database) as state:
+        if not state.drop_key(origin, options.vkey):
+            raise Invalid("--vkey", f"is not a key that is trusted for {origin}; see signed-ledger witness status")
     return 0
 
 

@@ -73,6 +73,7 @@ class Group:
         self.tree = known.tree.copy()
         self._prev = leaf_hash(head.note)
         self._keyring = known.keyring
+        self._awaits_entry_key = known.keyring.awaited == "entry"  # key changes are in groups of their own
         self._now = now
         self._load_signer = load_signer
         self._random_bytes = random_bytes
@@ -101,22 +102,23 @@ class Group:
 
     def settle(self, submission: Submission) -> Answer | None:
         """Decide, apply and seal; the answer counts once the group is on disk. Raises `Refusal` or `Deferred`."""
-        if isinstance(submission, Look):
-            return None
-        if isinstance(submission, Keep):
-            self._keep(submission)
-            return None
-        if isinstance(submission, ChangeRegistry):
-            return self._change_registry(submission)
-        if self._keyring.awaited == "entry":
+        if not isinstance(submission, Webhook):  # most are
+            if isinstance(submission, Look):
+                return None
+            if isinstance(submission, Keep):
+                self._keep(submission)
+                return None
+            if isinstance(submission, ChangeRegistry):
+                return self._change_registry(submission)
+        if self._awaits_entry_key:
             raise Overloaded("The entry key is revoked and not yet replaced; nothing was decided.")
-        if isinstance(submission, Erase):
-            return self._erase(submission)
         if isinstance(submission, Webhook):
             self._check_key(submission)
             if submission.id in self._learned.webhooks:
                 return self._replay(submission)
-        if isinstance(submission, Settling):
+        elif isinstance(submission, Erase):
+            return self._erase(submission)
+        elif isinstance(submission, Settling):
             self._check_since(submission)
         command = self._command(submission)
         assert command is not None
@@ -139,11 +141,12 @@ class Group:
 
     def _command(self, submission: Submission) -> Command | None:
         """The command that a submission is, once the store was asked for what it names outright."""
-        if isinstance(submission, Look | Keep | ChangeRegistry | Erase):
+        if isinstance(submission, Webhook):
+            command: Command = submission.asked
+        elif isinstance(submission, Look | Keep | ChangeRegistry | Erase):
             return None
-        if isinstance(submission, Settling):
-            return submission.command
-        command = submission.asked if isinstance(submission, Webhook) else submission
+        else:
+            command = submission.command if isinstance(submission, Settling) else submission
         if isinstance(command, Asked):
             return command._replace(authorised=self._learned.authorised.get(command.key))
         return command

@@ -1,11 +1,13 @@
-"""What must be known of the store before a group can be decided."""
+"""What may be in a group together, and what must be known of the store before it can be decided."""
 
 from collections.abc import Iterable
 
-from signed_ledger.ledger.submissions import Keep, Settling, Submission, Webhook
+from signed_ledger.ledger.submissions import ChangeRegistry, Keep, Settling, Submission, Webhook
 from signed_ledger.records import History, KeyChange, RootChange
-from signed_ledger.rules import Asked
+from signed_ledger.rules import Asked, Erase
 from signed_ledger.store import Wanted
+
+NOBODY, KEY_CHANGES, ANYBODY = "nobody", "key changes", "anybody"
 
 
 def wanted_by(submissions: Iterable[Submission]) -> Wanted:
@@ -29,3 +31,12 @@ def wanted_by(submissions: Iterable[Submission]) -> Wanted:
 def history_of(submission: Submission) -> History | None:
     """The history that a key change names, which must be this ledger's."""
     return submission.history if isinstance(submission, KeyChange | RootChange) else None
+
+
+def company_of(submission: Submission) -> str:
+    """With what else it may share a group."""
+    if isinstance(submission, Webhook):
+        return ANYBODY
+    if isinstance(submission, Settling | Erase):
+        return NOBODY
+    return KEY_CHANGES if isinstance(submission, ChangeRegistry) else ANYBODY

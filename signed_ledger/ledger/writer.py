@@ -17,9 +17,9 @@ from signed_ledger.ledger.following import Head, follow, read_keyring, read_know
 from signed_ledger.ledger.group import Deferred, Group, reused
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.limits import Limits
-from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Keep, Look, Pending, Settling, Submission, Webhook
+from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Keep, Look, Pending, Submission, Webhook
 from signed_ledger.ledger.verified import signed_entry
-from signed_ledger.ledger.wanting import history_of, wanted_by
+from signed_ledger.ledger.wanting import NOBODY, company_of, history_of, wanted_by
 from signed_ledger.merkle import Tree
 from signed_ledger.records import RegisteredKey, Terms, Transaction
 from signed_ledger.rules import Erase
@@ -29,7 +29,6 @@ from signed_ledger.telemetry import Metrics
 
 log = structlog.get_logger("signed_ledger.ledger")
 
-ALONE: Final = (Settling, Erase)
 LOOK_SECONDS: Final = 0.1
 """The least time between two looks at what other processes wrote: a flood of unknown keys must cost nothing."""
 
@@ -208,10 +207,9 @@ class Ledger:
         So is an erasure, which removes all that the store has of a card; what follows key changes is read by them.
         """
         taken = [self._queue.popleft()]
-        while self._queue and len(taken) < self._limits.group_commands_max:
-            first, following = taken[0].submission, self._queue[0].submission
-            of_one_kind = isinstance(first, ChangeRegistry) is isinstance(following, ChangeRegistry)
-            if isinstance(first, ALONE) or isinstance(following, ALONE) or not of_one_kind:
+        company = company_of(taken[0].submission)
+        while self._queue and company != NOBODY and len(taken) < self._limits.group_commands_max:
+            if company_of(self._queue[0].submission) != company:
                 break
             taken.append(self._queue.popleft())
         return taken
@@ -240,6 +238,8 @@ class Ledger:
         self._resolve(outcomes)
 
     async def _roots_of(self, submissions: list[Submission]) -> dict[int, bytes]:
+        if not isinstance(submissions[0], ChangeRegistry):
+            return {}
         sizes = {history.size for one in submissions if (history := history_of(one)) is not None}
         return {size: (await read_tree(self._store, size)).root() for size in sizes if size <= self._head.seq + 1}
 

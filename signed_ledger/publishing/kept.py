@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signed_ledger.checkpoints import open_checkpoint
-from signed_ledger.encoding import SignedCheckpoint, decode_checkpoint
+from signed_ledger.encoding import SignedCheckpoint, cosigner_name, decode_checkpoint, decode_signature_lines
 from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
 from signed_ledger.records import Checkpoint
@@ -47,7 +47,10 @@ async def read_newest(reader: Reader, size_min: int = 1) -> KeptCheckpoint | Non
 
 
 def verified_checkpoint(kept: KeptCheckpoint, keyring: Keyring) -> Published:
-    """Raises `Invalid` unless it is the ledger's, under the checkpoint key of its size, and stands in its place."""
+    """Raises `Invalid` unless it is the ledger's, under the checkpoint key of its size, and stands in its place.
+
+    Whether cosignatures verify is for their reader to find out.
+    """
     try:
         key = keyring.checkpoint_key_at(kept.size)
         checkpoint = open_checkpoint(kept.note, origin=keyring.origin, public_key=key).checkpoint
@@ -55,4 +58,14 @@ def verified_checkpoint(kept: KeptCheckpoint, keyring: Keyring) -> Published:
         raise Invalid("checkpoints", f"what is kept for {kept.size} entries is not one: {error}") from error
     if checkpoint.size != kept.size:
         raise Invalid("checkpoints", f"what is kept for {kept.size} entries is of {checkpoint.size}")
-    return Published(checkpoint, kept.note, kept.cosignatures)
+    lines = {key: line for key, line in kept.cosignatures.items() if _is_line_of(key, line)}
+    return Published(checkpoint, kept.note, lines)
+
+
+def _is_line_of(key: str, line: object) -> bool:
+    """Whether it is one signature line, by the key under which it is kept: another would spoil the whole note."""
+    try:
+        lines = decode_signature_lines(line.encode()) if isinstance(line, str) else ()
+    except (Invalid, UnicodeEncodeError):
+        return False
+    return len(lines) == 1 and cosigner_name(lines[0]) == key

@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 
 from signed_ledger.checkpoints import open_checkpoint
 from signed_ledger.encoding import (
-    KeyBody,
     Receipt,
     SignedCheckpoint,
     decode_body,
@@ -30,21 +29,18 @@ from signed_ledger.encoding import (
     encode_time,
 )
 from signed_ledger.errors import Invalid, Refusal
-from signed_ledger.keyring import RootSet, check_root_approvals
 from signed_ledger.merkle import leaf_hash, verify_inclusion
 from signed_ledger.policy import NONE, Policy, shown
+from signed_ledger.receipts.key_entries import check_key_entries
 from signed_ledger.records import (
     Body,
     CardTransaction,
     Entry,
     Evidence,
-    Genesis,
-    KeyChange,
     RegisteredKey,
-    RootChange,
     State,
 )
-from signed_ledger.records.names import SERVICE_ROLES, TIME_MAX
+from signed_ledger.records.names import TIME_MAX
 from signed_ledger.schemes import reverify, signs_host, verify_recorded
 from signed_ledger.sealing import open_entry, open_part
 from signed_ledger.signing import check_public_key, kid_of
@@ -122,50 +118,9 @@ def _check_trust(check: _Check) -> list[str]:
 
 
 def _check_keys(check: _Check) -> list[str]:
-    introduced: dict[str, KeyBody] = {}
-    roots, version = RootSet(0, check.trust.root_keys, check.trust.threshold), -1
-    ever_root = set(roots.keys)
-    for body in check.receipt.keys:
-        if (own := _version(body)) <= version:
-            raise Invalid("keys", "are not in order of version")
-        version = own
-        if isinstance(body, RootChange):
-            following = RootSet(0, body.root_keys, body.threshold)
-            check_root_approvals(body, check.trust.origin, (roots, following))
-            roots, ever_root = following, ever_root | set(following.keys)
-            continue
-        check_root_approvals(body, check.trust.origin, (roots,))
-        for role, public_key in _introduces(body, check.trust).items():
-            check.keys[role] = check_public_key(public_key)
-            introduced[role] = body
-    if missing := set(SERVICE_ROLES) - introduced.keys():
-        raise Invalid("keys", f"have no {min(missing)} key")
-    needed = list(introduced.values())
-    if check.receipt.keys[-1] not in needed or any(
-        body not in needed for body in check.receipt.keys if not isinstance(body, RootChange)
-    ):
-        raise Invalid("keys", "hold an entry of which nothing here needs the key")
-    if len({*check.keys.values(), *ever_root}) != len(ever_root) + len(SERVICE_ROLES):
-        raise Invalid("keys", "each key has one role: the same key stands here in two")
+    check.keys, roots = check_key_entries(check.receipt.keys, check.trust)
     approved = f"{roots.threshold} of {len(roots.keys)} root keys"
     return [f"{approved} approved the {role} key {kid_of(key)[:16]}." for role, key in sorted(check.keys.items())]
-
-
-def _version(body: KeyBody) -> int:
-    return 0 if isinstance(body, Genesis) else body.version
-
-
-def _introduces(body: Genesis | KeyChange, trust: Trust) -> dict[str, bytes]:
-    """The keys that come with it, by role."""
-    if isinstance(body, Genesis):
-        if (body.origin, set(body.root_keys), body.threshold) != (trust.origin, set(trust.root_keys), trust.threshold):
-            raise Invalid("keys", "the genesis has another origin, threshold or root keys than the trust file")
-        return {"entry": body.entry_key, "checkpoint": body.checkpoint_key}
-    if body.op != "add" or body.role not in SERVICE_ROLES or body.whose != trust.origin:
-        raise Invalid("keys", f"the {body.op} of a {body.role} key is not what a receipt needs")
-    if body.kid != kid_of(body.key):
-        raise Invalid("kid", "is not the public key's")
-    return {body.role: body.key}
 
 
 def _check_entry(check: _Check) -> list[str]:

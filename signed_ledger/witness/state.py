@@ -138,6 +138,12 @@ class State:
             self._connection.execute("INSERT OR IGNORE INTO logs (origin, size, root) VALUES (?, ?, ?)", first)
             self._connection.execute("INSERT OR IGNORE INTO log_keys (origin, vkey) VALUES (?, ?)", (origin, vkey))
 
+    def drop_key(self, origin: str, vkey: str) -> bool:
+        """Trust a key of a log no more; `False` where it was not trusted. What was cosigned stays."""
+        with self.transaction():
+            dropped = self._connection.execute("DELETE FROM log_keys WHERE origin = ? AND vkey = ?", (origin, vkey))
+            return dropped.rowcount == 1
+
     def advance(self, before: FollowedLog, size: int, root: bytes, note: bytes, now: int) -> bool:
         """Put a checkpoint in the place of `before`; `False` where that is not what stands there any more."""
         self._connection.execute("UPDATE witness SET signed_at = ? WHERE signed_at <= ?", (now, now))
