@@ -20,6 +20,7 @@ from signed_ledger.records import (
     ISSUER,
     ZERO_DIGEST,
     AccountId,
+    Attestation,
     Body,
     CardChange,
     CardState,
@@ -28,6 +29,7 @@ from signed_ledger.records import (
     EntryRef,
     FeeRate,
     Genesis,
+    History,
     Iso8583,
     JournalLine,
     KeyChange,
@@ -35,6 +37,7 @@ from signed_ledger.records import (
     Opening,
     PartDigest,
     Request,
+    RootChange,
     Scope,
     SettledSum,
     Settlement,
@@ -79,6 +82,23 @@ def sample_bodies() -> list[tuple[str, Body]]:
         ("a debit", JournalLine(0, 1, 1, "scheme:s", Money(-1, "EUR"))),
         ("a line of zero", JournalLine(7, 4, 4, ISSUER, Money(0, "JPY"))),
         ("the largest credit", JournalLine(7, 3, 4, "card:c", Money(BALANCE_MINOR_MAX, "KWD"))),
+    ]
+
+
+def key_bodies() -> list[tuple[str, Body]]:
+    """What release 0.3 added to the key registry."""
+    keys = [hashlib.sha256(bytes([number])).digest() for number in range(5)]
+    return [
+        (
+            "a key that commits to the next",
+            KeyChange("add", "entry", kid_of(keys[0]), keys[0], "a", 1, "", next_kid=kid_of(keys[1])),
+        ),
+        (
+            "a key that is revoked",
+            KeyChange("revoke", "scheme", kid_of(keys[0]), None, "s", 2, "", history=History(3, keys[4])),
+        ),
+        ("other root keys", RootChange(tuple(keys[:3]), 2, 3, History(0, keys[4]))),
+        ("what is signed again", Attestation(kid_of(keys[0]), 3, 2**53 - 1, keys[4])),
     ]
 
 
@@ -225,6 +245,8 @@ def made_samples(signer: SoftwareSigner, origin: str, salts: Callable[[int], byt
     """The vectors of records.json; `plain` gives a record as JSON values, `signer` signs the entries."""
     bodies = [(about, body, encode_body(body, salts(16))) for about, body in sample_bodies()]
     states = [(about, state, encode_state(state, salts(16))) for about, state in STATES]
+    # After what was there before, whose salts then stay as they are.
+    bodies += [(about, body, encode_body(body, salts(16))) for about, body in key_bodies()]
     return {
         "amounts": [
             {"minor": minor, "currency": currency, "text": format_minor(minor, currency)} for minor, currency in AMOUNTS

@@ -39,6 +39,28 @@ def test_init_makes_the_ledger_its_keys_and_a_trust_file_that_it_verifies_agains
     assert_audits(empty.database, trust)
 
 
+def test_init_makes_as_many_root_keys_as_asked_for_of_which_the_threshold_must_approve(empty: Installation) -> None:
+    made = empty.json("init", "--root-keys", 3, "--threshold", 2)
+    assert (made["threshold"], len({key["kid"] for key in made["root_keys"]})) == (2, 3)
+    trust = read_trust(empty.trust_file)
+    assert (len(trust.root_keys), trust.threshold) == (3, 2)
+    Path(made["root_keys"][0]["file"]).unlink()
+    empty.run("keys", "rotate", "entry")
+    Path(made["root_keys"][1]["file"]).unlink()
+    assert "holds 1 of the 2 root keys" in empty.refused(2, "keys", "rotate", "entry")
+    assert_audits(empty.database, trust)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--root-keys", 0), ("--root-keys", 17), ("--threshold", 0), ("--root-keys", 2, "--threshold", 3)],
+    ids=["none", "too many", "nobody approves", "more than there are"],
+)
+def test_root_keys_that_can_not_be_are_refused(empty: Installation, arguments: tuple[object, ...]) -> None:
+    assert str(arguments[-2]) in empty.refused(2, "init", *arguments)
+    assert not empty.keys.exists()
+
+
 def test_private_things_are_closed_to_others(empty: Installation) -> None:
     empty.run("init")
     assert {mode(path) for path in key_files(empty)} == {0o600}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from signed_ledger.cli.arguments import Commands, add_command
 from signed_ledger.cli.hardware import add_pkcs11, asked_token, create_in_token
@@ -21,18 +21,21 @@ from signed_ledger.records import Genesis
 from signed_ledger.signing import IN_HARDWARE, HardwareSigner, KeyFolder, Signer
 from signed_ledger.trust import Trust, encode_trust
 
-ROLES = ("root", "entry", "checkpoint")
+ROLES = ("entry", "checkpoint")
+ROOT_KEYS_MAX: Final = 16
 InToken: TypeAlias = Callable[[str], HardwareSigner]
 """Makes the key of a role in a token, where entry and checkpoint keys shall not be files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Founded:
-    """A new ledger and the private key file of each role."""
+    """A new ledger and its private key files: of the root keys, `threshold` of which approve, and by role."""
 
     origin: str
     database: Path
     trust_file: Path
+    threshold: int
+    root_files: list[Path]
     key_files: dict[str, Path]
 
 
@@ -42,11 +45,15 @@ def add_commands(commands: Commands) -> None:
         "init",
         init,
         "make a new ledger with its root, entry and checkpoint keys and trust.json",
-        more="Refuses where a ledger or a trust.json is already. The root key belongs offline afterwards.",
+        more="Refuses where a ledger or a trust.json is already. Root keys belong offline afterwards.",
         example="SIGNED_LEDGER_DATABASE=ledger.db signed-ledger init --origin issuer.example/ledger",
         facts=True,
     )
-    add_pkcs11(parser, "make the entry and checkpoint keys in this token; the root key stays a file")
+    add_pkcs11(parser, "make the entry and checkpoint keys in this token; root keys stay files")
+    parser.add_argument("--root-keys", type=int, default=1, metavar="N", help="how many root keys (default: 1)")
+    parser.add_argument(
+        "--threshold", type=int, metavar="K", help="how many of them must approve a key (default: all of them)"
+    )
     parser.add_argument("--origin", metavar="O", help=f"the ledger's name for ever (default: {variable_of('origin')})")
     passphrase = parser.add_mutually_exclusive_group()
     passphrase.add_argument("--passphrase", action="store_true", help="ask for a passphrase that encrypts the keys")
@@ -59,9 +66,24 @@ def init(options: argparse.Namespace, settings: Settings) -> int:
     refuse_where_something_is(settings)
     token = asked_token(options)
     in_token = None if token is None else partial(create_in_token, settings, passphrases_of(options, settings), token)
-    made = create(settings, options.origin or settings.origin, _passphrase(options, settings), in_token)
+    _check_roots(options)
+    made = create(
+        settings,
+        options.origin or settings.origin,
+        _passphrase(options, settings),
+        in_token,
+        root_keys=options.root_keys,
+        threshold=options.threshold,
+    )
     _print_json(made) if options.json else _print(made)
     return 0
+
+
+def _check_roots(options: argparse.Namespace) -> None:
+    if not 1 <= options.root_keys <= ROOT_KEYS_MAX:
+        raise Invalid("--root-keys", f"must be from 1 to {ROOT_KEYS_MAX}")
+    if options.threshold is not None and not 1 <= options.threshold <= options.root_keys:
+        raise Invalid("--threshold", f"must be from 1 to the number of root keys, {options.root_keys}")
 
 
 def refuse_where_something_is(settings: Settings) -> None:
@@ -77,9 +99,18 @@ def _passphrase(options: argparse.Namespace, settings: Settings) -> bytes | None
     return None if file is None else read_passphrase(file)
 
 
-def create(settings: Settings, origin: str, passphrase: bytes | None, in_token: InToken | None = None) -> Founded:
+def create(
+    settings: Settings,
+    origin: str,
+    passphrase: bytes | None,
+    in_token: InToken | None = None,
+    *,
+    root_keys: int = 1,
+    threshold: int | None = None,
+) -> Founded:
     """Make keys, trust.json and the ledger, in this order: a ledger is never without its keys.
 
+    Without a `threshold` all of the root keys must approve what changes the key registry.
     Raises `Invalid` or `OSError`; then what was made is taken away again, unless the ledger stands.
     """
     made: list[Path] = []
@@ -87,15 +118,19 @@ def create(settings: Settings, origin: str, passphrase: bytes | None, in_token: 
     folder = KeyFolder(settings.keys, lambda: passphrase)
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        roots: list[Signer] = []
+        for _ in range(root_keys):
+            roots.append(folder.create("root"))
+            made.append(folder.find("root", roots[-1].public_key))
         signers: dict[str, Signer] = {}
         for role in ROLES:
-            if in_token is None or role == "root":
+            if in_token is None:
                 signers[role] = folder.create(role)
             else:
                 in_tokens.append(in_token(role))
                 signers[role] = in_tokens[-1]
             made.append(folder.find(role, signers[role].public_key))
-        _create_ledger(settings, origin, signers, made)
+        genesis = _create_ledger(settings, origin, roots, threshold or root_keys, signers, made)
     except BaseException as error:
         if isinstance(error, Invalid) or not settings.database.exists():
             for path in made:
@@ -103,14 +138,22 @@ def create(settings: Settings, origin: str, passphrase: bytes | None, in_token: 
             for key in in_tokens:
                 key.destroy()
         raise
-    return Founded(origin, settings.database, trust_file(settings), dict(zip(ROLES, made, strict=False)))
+    files = dict(zip(ROLES, made[root_keys:], strict=False))
+    return Founded(origin, settings.database, trust_file(settings), genesis.threshold, made[:root_keys], files)
 
 
-def _create_ledger(settings: Settings, origin: str, signers: dict[str, Signer], made: list[Path]) -> None:
+def _create_ledger(
+    settings: Settings,
+    origin: str,
+    roots: list[Signer],
+    threshold: int,
+    signers: dict[str, Signer],
+    made: list[Path],
+) -> Genesis:
     genesis, sealed = found(
         origin,
-        roots=[signers["root"]],
-        threshold=1,
+        roots=roots,
+        threshold=threshold,
         entry=signers["entry"],
         checkpoint=signers["checkpoint"],
         now=clock(),
@@ -119,6 +162,7 @@ def _create_ledger(settings: Settings, origin: str, signers: dict[str, Signer], 
     _write_trust(trust_file(settings), genesis)
     made.append(trust_file(settings))
     create_ledger(settings.database, genesis, sealed)
+    return genesis
 
 
 def _write_trust(path: Path, genesis: Genesis) -> None:
@@ -131,15 +175,18 @@ def _write_trust(path: Path, genesis: Genesis) -> None:
 def _print(made: Founded) -> None:
     print(f"Made the ledger {made.origin}.\n")
     facts: list[tuple[str, object]] = [("ledger", made.database), ("trust file", made.trust_file)]
+    facts += [("root key", path) for path in made.root_files]
     print_facts(facts + [(f"{role} key", path) for role, path in made.key_files.items()])
-    print(f"\nThe root key approves every other key and belongs offline: take {made.key_files['root'].parent} away and")
-    print("bring it back only to add, rotate or retire a key. Give the trust file to your auditors, by another road")
-    print("than the ledger. Keep a copy of the entry and checkpoint keys: without them the ledger can not go on.")
+    whose = "The root key approves" if len(made.root_files) == 1 else f"{made.threshold} root keys approve"
+    print(f"\n{whose} every other key, and root keys belong offline: take {made.root_files[0].parent} away and bring")
+    print("it back only to add, rotate or retire a key. Give the trust file to your auditors, by another road than")
+    print("the ledger. Keep a copy of the entry and checkpoint keys: without them the ledger can not go on.")
     if made.key_files["entry"].suffix == IN_HARDWARE:
         print("They are in the token: these files say where, and only the token's own tools can copy it.")
 
 
 def _print_json(made: Founded) -> None:
-    keys = {role: {"kid": path.stem, "file": str(path)} for role, path in made.key_files.items()}
+    roots = [{"kid": path.stem, "file": str(path)} for path in made.root_files]
+    keys = {"root": roots[0], **{role: {"kid": path.stem, "file": str(path)} for role, path in made.key_files.items()}}
     paths = {"ledger": str(made.database), "trust_file": str(made.trust_file)}
-    print_json({"origin": made.origin, **paths, "keys": keys})
+    print_json({"origin": made.origin, **paths, "threshold": made.threshold, "root_keys": roots, "keys": keys})
