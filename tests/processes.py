@@ -99,8 +99,14 @@ class Installation:
         """Run a command in this process, where many processes would take long: (exit status, output, errors)."""
         out, err = StringIO(), StringIO()
         environment = mock.patch.dict(os.environ, self.environment(**settings), clear=True)
-        logging = structlog.get_config()
-        with environment, mock.patch("sys.stdin", None), redirect_stdout(out), redirect_stderr(err):
+        logging, configure = structlog.get_config(), structlog.configure
+
+        def configure_for_now(**how: Any) -> None:
+            """What a logger keeps would outlive the command, and write to its output for ever."""
+            configure(**{**how, "cache_logger_on_first_use": False})
+
+        streams = (mock.patch("sys.stdin", None), redirect_stdout(out), redirect_stderr(err))
+        with environment, mock.patch("structlog.configure", configure_for_now), streams[0], streams[1], streams[2]:
             ended = exit_status_of([*map(str, arguments)])
         structlog.configure(**logging)
         return ended, out.getvalue(), err.getvalue()
