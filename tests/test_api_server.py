@@ -13,6 +13,7 @@ import pytest
 
 from signed_ledger.api import FAULT, STOPPED, make_admin_app, make_app, run_server
 from signed_ledger.config import Settings
+from signed_ledger.errors import Fault
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 from tests.api_support import Caller, Site, open_ledger, serving
@@ -108,7 +109,7 @@ async def test_a_request_that_is_open_when_it_stops_is_answered(tmp_path: Path) 
         assert await server.task == STOPPED
 
 
-async def test_a_fault_is_500_to_who_waits_and_ends_the_server(tmp_path: Path, capfd: Any) -> None:
+async def test_a_fault_is_500_to_who_waits_and_ends_the_server(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
         await server.authorise("tx-0")
         await server.site.ledger._store.rollback()
@@ -116,7 +117,7 @@ async def test_a_fault_is_500_to_who_waits_and_ends_the_server(tmp_path: Path, c
         status, told = await server.authorise("tx-1")
         assert (status, told["code"], told["retryable"]) == (500, "internal_error", True)
         assert await asyncio.wait_for(server.task, 10) == FAULT
-        assert "fault" in capfd.readouterr().out
+        assert isinstance(server.site.ledger.stopped.exception(), Fault)  # its line of log: tests/test_serve.py
 
 
 @pytest.mark.parametrize("taken", ["port", "admin_port"])
