@@ -1,5 +1,6 @@
 """What tests of every floor need: the ledger proving itself, a small one with every kind of entry, harm to its file."""
 
+import argparse
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -32,6 +33,12 @@ def assert_audits(path: Path, trust: Trust | None = None) -> Report:
     report = audit_file(path, trust=trust, jobs=1)
     assert report.ok, "\n".join(f"seq {seq}, step {step}: {reason}" for seq, step, reason in report.faults)
     return report
+
+
+def verify_options(**given: Any) -> argparse.Namespace:
+    """What the command line of `verify` gives when only these are asked for; one process, as a test wants it."""
+    defaults = {"last_seen": None, "policy": None, "whole": False, "jobs": 1, "all": False, "json": False}
+    return argparse.Namespace(**{**defaults, **given})
 
 
 def trust_of(world: World) -> Trust:

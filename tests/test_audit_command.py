@@ -13,7 +13,7 @@ import pytest
 from signed_ledger.audit import Report, audit_file, run_verify
 from signed_ledger.errors import Invalid
 from signed_ledger.trust import encode_trust
-from tests.support import Sample
+from tests.support import Sample, verify_options
 from tests.tampering import Copy, found
 
 ROOT = Path(__file__).parent.parent
@@ -40,8 +40,7 @@ def faulty(copy: Copy) -> Copy:
 
 def verify(path: Path, trust: Path | None = None, **options: Any) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    given = {"jobs": 1, "as_json": False, "show_all": False, **options}
-    return run_verify(path, trust, out=out, err=err, **given), out.getvalue(), err.getvalue()
+    return run_verify(path, trust, verify_options(**options), out, err), out.getvalue(), err.getvalue()
 
 
 # --- the shell -----------------------------------------------------------------------------------------------------
@@ -81,7 +80,7 @@ def test_the_first_faults_are_shown_or_all(copy: Copy) -> None:
         connection.execute("UPDATE parts SET body = x'00', state = x'00'")
         connection.execute("UPDATE account_states SET seq = seq + 1000")
     _, short, _ = verify(copy.path)
-    _, long, _ = verify(copy.path, show_all=True)
+    _, long, _ = verify(copy.path, all=True)
     report = copy.audit()
     assert len(report.faults) > 50
     assert f"... and {len(report.faults) - 50} more (--all lists them)" in short
@@ -144,7 +143,7 @@ def assert_shape(value: Any, shape: Any, where: str = "") -> None:
 
 
 def test_the_json_has_its_shape(faulty: Copy) -> None:
-    status, out, _ = verify(faulty.path, as_json=True)
+    status, out, _ = verify(faulty.path, json=True)
     report = json.loads(out)
     assert status == 1
     assert_shape(report, SHAPE)
@@ -167,7 +166,7 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_is_shown_the_progress_in_entries_per_second(sample: Sample) -> None:
     out, terminal = io.StringIO(), Terminal()
-    assert run_verify(sample.path, None, 1, False, False, out, terminal) == 0
+    assert run_verify(sample.path, None, verify_options(), out, terminal) == 0
     assert " entries/s]" in terminal.getvalue()
     assert verify(sample.path)[2] == ""
 

@@ -17,7 +17,7 @@ from signed_ledger.checkpoints import sign_checkpoint
 from signed_ledger.cli import log_auditing
 from signed_ledger.cli.command_line import main
 from signed_ledger.encoding import encode_bundle
-from signed_ledger.merkle import ENTRIES, Tree, leaf_hash, tile_path, tiles_of, tree_hash
+from signed_ledger.merkle import ENTRIES, Tile, Tree, leaf_hash, tile_path, tree_hash
 from signed_ledger.records import Checkpoint
 from signed_ledger.signing import SoftwareSigner
 from signed_ledger.trust import encode_trust
@@ -40,12 +40,13 @@ def published_pages(path: Path, size: int | None = None, checkpoint: bytes | Non
     while len(levels[-1]) >= 256:
         below = levels[-1]
         levels.append([tree_hash(below[at : at + 256]) for at in range(0, len(below) // 256 * 256, 256)])
-    for tile in tiles_of(size):
-        first = tile.number * 256
-        if tile.level == ENTRIES:
-            pages[f"/tile/{tile_path(tile)}"] = encode_bundle(notes[first : first + tile.width])
-        else:
-            pages[f"/tile/{tile_path(tile)}"] = b"".join(levels[tile.level][first : first + tile.width])
+    for first in range(0, size, 256):
+        of_entries = notes[first : min(first + 256, size)]
+        pages[f"/tile/{tile_path(Tile(ENTRIES, first // 256, len(of_entries)))}"] = encode_bundle(of_entries)
+    for level, of_level in enumerate(levels):
+        for first in range(0, len(of_level), 256):
+            in_tile = of_level[first : first + 256]
+            pages[f"/tile/{tile_path(Tile(level, first // 256, len(in_tile)))}"] = b"".join(in_tile)
     query = "SELECT seq, body FROM parts WHERE seq IN (SELECT seq FROM keys WHERE kind <> 'terms') ORDER BY seq"
     entries = [{"seq": seq, "body": body.decode()} for seq, body in rows(path, query)]
     pages["/keys"] = json.dumps({"entries": entries}).encode()
@@ -94,11 +95,12 @@ async def served(server: Server) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     finally:
+        for _ in range(10):  # nobody asks any more: the last connections are taken, and get their writers
+            await asyncio.sleep(0)
         listening.close()
-        await asyncio.sleep(0.01)  # a connection that was just taken gets its writer
         for writer in server.writers:
             writer.transport.abort()
-        await asyncio.sleep(0.01)
+        await asyncio.gather(*(writer.wait_closed() for writer in server.writers), return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)

@@ -19,13 +19,13 @@ from signed_ledger.merkle import Tree, leaf_hash
 from signed_ledger.records import Checkpoint, JournalLine, Opening
 from signed_ledger.signing import SoftwareSigner
 from signed_ledger.tables import TABLES
-from tests.support import Sample, edit, load_to, make_sample, publish, rows
+from tests.support import Sample, edit, load_to, make_sample, publish, rows, verify_options
 from tests.world import ORIGIN, World, opened
 
 
 def verify(path: Path, seen: Path, **options: Any) -> tuple[int, dict[str, Any]]:
     out, err = io.StringIO(), io.StringIO()
-    status = run_verify(path, None, 1, True, False, out, err, seen_path=seen, **options)
+    status = run_verify(path, None, verify_options(json=True, last_seen=seen, **options), out, err)
     assert status == 2 or not err.getvalue()
     return status, json.loads(out.getvalue()) if status != 2 else {"error": err.getvalue()}
 
@@ -351,11 +351,11 @@ async def test_a_policy_says_whether_the_newest_checkpoint_is_witnessed(
     policy = tmp_path / "policy"
     lines = [f"witness {name} {vkey}" for name, vkey in keys.items()]
     policy.write_text("\n".join([*lines, quorum, "quorum all"]) + "\n")
-    status, report = verify(sample.path, tmp_path / "seen", policy_path=policy)
+    status, report = verify(sample.path, tmp_path / "seen", policy=policy)
     assert (status, report["witnesses"]) == (0, ["w"])
     assert any("not the quorum" in sentence for sentence in report["not_known"]) != cosigned
     (tmp_path / "bad").write_text("quorum nobody\n")
-    assert verify(sample.path, tmp_path / "seen", policy_path=tmp_path / "bad")[0] == 2
+    assert verify(sample.path, tmp_path / "seen", policy=tmp_path / "bad")[0] == 2
 
 
 @pytest.mark.parametrize("whose", ["the ledger's", "another's"])
@@ -363,5 +363,5 @@ async def test_a_policy_that_names_logs_must_name_this_one(sample: Sample, tmp_p
     signer = sample.world.checkpoint if whose == "the ledger's" else SoftwareSigner(bytes(32))
     policy = tmp_path / "policy"
     policy.write_text(f"log {vkey_of(ORIGIN, signer.public_key)}\nquorum none\n")
-    _, report = verify(sample.path, tmp_path / "seen", policy_path=policy)
+    _, report = verify(sample.path, tmp_path / "seen", policy=policy)
     assert any("names logs" in sentence for sentence in report["not_known"]) is (whose == "another's")

@@ -21,7 +21,7 @@ from signed_ledger.policy import decode_policy
 from signed_ledger.publishing import Witnesses
 from signed_ledger.publishing.proofs import consistency
 from signed_ledger.telemetry import Metrics
-from tests.support import assert_audits
+from tests.support import assert_audits, verify_options
 from tests.witnessing import OurWitness
 from tests.world import ORIGIN, World, publishing, reading
 
@@ -51,7 +51,7 @@ def with_its_lock(world: World, folder: Path) -> World:
 
 def verified(world: World, seen: Path) -> tuple[int, set[int]]:
     out = io.StringIO()
-    status = run_verify(world.path, None, 1, True, False, out, io.StringIO(), seen_path=seen)
+    status = run_verify(world.path, None, verify_options(json=True, last_seen=seen), out, io.StringIO())
     return status, {fault["step"] for fault in json.loads(out.getvalue())["faults"]}
 
 

@@ -1,5 +1,6 @@
 """`verify` as people and programs run it: the command line and the script share this."""
 
+import argparse
 import json
 import sqlite3
 import time
@@ -25,37 +26,40 @@ from signed_ledger.trust import read_trust
 VERIFIED, FAULTY, NOT_ASKED = 0, 1, 2
 
 
-def run_verify(
-    path: Path,
-    trust_path: Path | None,
-    jobs: int | None,
-    as_json: bool,
-    show_all: bool,
-    out: TextIO,
-    err: TextIO,
-    *,
-    seen_path: Path | None = None,
-    whole: bool = False,
-    policy_path: Path | None = None,
-) -> int:
+def add_options(parser: argparse.ArgumentParser, *, trust: str, last_seen: str) -> None:
+    """The options that every audit takes; what the first two say depends on what is audited."""
+    parser.add_argument("--trust", type=Path, metavar="FILE", help=trust)
+    parser.add_argument("--last-seen", type=Path, metavar="FILE", help=last_seen)
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="which witnesses must have cosigned the newest checkpoint (C2SP)"
+    )
+    parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
+    parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
+
+
+def run_verify(path: Path, trust_path: Path | None, options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Audit a file, write the report to `out` and give the exit status: 0 verified, 1 faults, 2 could not be asked.
 
-    `seen_path` has the checkpoint seen last; it is replaced once all is verified, and only then. Progress goes to
-    `err` where that is a terminal.
+    `options` are those of `add_options`, and `json`. The file that has the checkpoint seen last is replaced once all is
+    verified, and only then. Progress goes to `err` where that is a terminal.
     """
+    seen_path: Path | None = options.last_seen
     try:
         trust = None if trust_path is None else read_trust(trust_path)
-        policy = None if policy_path is None else read_policy(policy_path)
+        policy = None if options.policy is None else read_policy(options.policy)
         seen = None if seen_path is None else read_last_seen(seen_path)
         with progress_on(err) as progress:
-            audited = audit_since(path, seen, trust=trust, jobs=jobs, progress=progress, whole=whole, policy=policy)
+            audited = audit_since(
+                path, seen, trust=trust, jobs=options.jobs, progress=progress, whole=options.whole, policy=policy
+            )
         report = replace(audited.report, trust=None if trust_path is None else str(trust_path))
         if seen_path is not None and report.ok:
             report = replace(report, last_seen=remember(seen_path, seen, audited.kept))
     except (Invalid, OSError, sqlite3.Error, BrokenProcessPool) as error:
         err.write(f"could not be verified: {error}\n")
         return NOT_ASKED
-    return tell(report, out, as_json=as_json, show_all=show_all)
+    return tell(report, out, as_json=options.json, show_all=options.all)
 
 
 def tell(report: Report, out: TextIO, *, as_json: bool, show_all: bool) -> int:

@@ -3,9 +3,8 @@
 import argparse
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
-from signed_ledger.audit import run_verify
+from signed_ledger.audit import add_options, run_verify
 from signed_ledger.cli.arguments import Commands, add_command
 from signed_ledger.cli.output import print_json, print_table
 from signed_ledger.cli.progress import entries_told
@@ -25,25 +24,12 @@ def add_commands(commands: Commands) -> None:
         example="signed-ledger verify --trust trust.json",
         facts=True,
     )
-    parser.add_argument(
-        "--trust",
-        type=Path,
-        metavar="FILE",
-        help="origin and root public keys (default: KEYS/trust.json if it is there)",
+    add_options(
+        parser,
+        trust="origin and root public keys (default: KEYS/trust.json if it is there)",
+        last_seen="the checkpoint seen last, bare or as this wrote it: the ledger must have grown from it, and what "
+        "was verified then is not again; FILE is made or replaced once all is verified",
     )
-    parser.add_argument(
-        "--last-seen",
-        type=Path,
-        metavar="FILE",
-        help="the checkpoint seen last, bare or as this wrote it: the ledger must have grown from it, and what was "
-        "verified then is not again; FILE is made or replaced once all is verified",
-    )
-    parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="which witnesses must have cosigned the newest checkpoint (C2SP)"
-    )
-    parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
-    parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
     add_command(
         commands,
         "rebuild",
@@ -60,18 +46,7 @@ def verify(options: argparse.Namespace, settings: Settings) -> int:
         raise Invalid("--jobs", "must be 1 or more")
     beside = trust_file(settings)
     trust = options.trust or (beside if beside.exists() else None)
-    return run_verify(
-        settings.database,
-        trust,
-        options.jobs,
-        options.json,
-        options.all,
-        sys.stdout,
-        sys.stderr,
-        seen_path=options.last_seen,
-        whole=options.whole,
-        policy_path=options.policy,
-    )
+    return run_verify(settings.database, trust, options, sys.stdout, sys.stderr)
 
 
 def run_rebuild(options: argparse.Namespace, settings: Settings) -> int:

@@ -6,10 +6,9 @@ import os
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
-from signed_ledger.audit.command import NOT_ASKED, progress_on, remember_note, tell
+from signed_ledger.audit.command import NOT_ASKED, add_options, progress_on, remember_note, tell
 from signed_ledger.audit.last_seen import LastSeen, read_last_seen
 from signed_ledger.audit.published import TIMEOUT_SECONDS
 from signed_ledger.audit.remote import AuditedLog, audit_published, judged
@@ -38,19 +37,11 @@ def add_commands(commands: Commands) -> None:
         facts=True,
     )
     parser.add_argument("url", metavar="URL", help="where the ledger is served")
-    parser.add_argument("--trust", type=Path, metavar="FILE", help="trust.json, got by another road than the ledger")
-    parser.add_argument(
-        "--last-seen",
-        type=Path,
-        metavar="FILE",
-        help="the checkpoint seen last: only what is new since is fetched; made or replaced once all is verified",
+    add_options(
+        parser,
+        trust="trust.json, got by another road than the ledger",
+        last_seen="the checkpoint seen last: only what is new since is fetched; made or replaced once all is verified",
     )
-    parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help="which witnesses must have cosigned the newest checkpoint (C2SP)"
-    )
-    parser.add_argument("--whole", action="store_true", help="verify every entry, also those verified before")
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes to verify with (default: one for each core)")
-    parser.add_argument("--all", action="store_true", help="list every fault, however many there are")
 
 
 def run_audit(options: argparse.Namespace, settings: Settings) -> int:

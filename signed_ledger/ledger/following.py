@@ -9,7 +9,7 @@ from signed_ledger.errors import Fault, Invalid, KeyChangeRefused, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.verified import signed_body, signed_entry, verified_terms
-from signed_ledger.merkle import Tree, edge_tiles, leaf_hash
+from signed_ledger.merkle import Tree, leaf_hash
 from signed_ledger.records import DEFAULT_TERMS, Attestation, Genesis, KeyChange, RegistryChange, RootChange, Terms
 from signed_ledger.store import Store, StoredEntry
 
@@ -53,14 +53,7 @@ async def read_known(store: Store, keyring: Keyring, newest: int, cache_accounts
 
 async def read_tree(store: Store, size: int) -> Tree:
     """The tree over the first `size` entries; raises `Invalid` where entries or tiles of its right edge are missing."""
-    edges = await store.edges(size)
-    for tile, edge in zip(edge_tiles(size), edges, strict=True):
-        if len(edge) == tile.width:
-            continue
-        if tile.level == 0:
-            raise Invalid("entries", "some of the newest are missing")
-        raise Invalid("tiles", f"some of level {tile.level - 1} are missing: run signed-ledger rebuild")
-    return Tree(size, edges)
+    return Tree.from_stored(size, await store.edges(size))
 
 
 async def follow(store: Store, known: Known, head: Head, newer: list[tuple[int, bytes]]) -> Head:

@@ -7,7 +7,6 @@ from signed_ledger.merkle.proving import (
     inclusion_proof,
     inclusion_tiles,
     root_of,
-    root_tiles,
 )
 from signed_ledger.merkle.tiles import (
     ENTRIES,
@@ -17,7 +16,6 @@ from signed_ledger.merkle.tiles import (
     edge_tiles,
     read_tile_path,
     tile_path,
-    tiles_of,
     width_at,
 )
 from signed_ledger.merkle.tree import FullTile, Tree
@@ -40,9 +38,7 @@ __all__ = [
     "node_hash",
     "read_tile_path",
     "root_of",
-    "root_tiles",
     "tile_path",
-    "tiles_of",
     "tree_hash",
     "verify_consistency",
     "verify_inclusion",

@@ -38,11 +38,6 @@ def consistency_proof(old: int, new: int, tiles: Tiles) -> list[bytes]:
     return [_hash(part, new, tiles) for part in _consistency_ranges(old, new)]
 
 
-def root_tiles(size: int) -> list[Tile]:
-    """The tiles that the root of the tree of `size` leaves is made from."""
-    return _tiles([(0, size)], size)
-
-
 def root_of(size: int, tiles: Tiles) -> bytes:
     """The root hash of the tree of `size` leaves."""
     return _hash((0, size), size, tiles) if size else EMPTY_ROOT

@@ -41,19 +41,6 @@ def edge_tiles(size: int) -> list[Tile]:
     return [Tile(level, number, width_at(level, number, size)) for level, number in enumerate(numbers)]
 
 
-def tiles_of(size: int, since: int = 0) -> list[Tile]:
-    """The tiles of a tree of `size` leaves that a tree of `since` leaves did not have just so, entry bundles first."""
-    tiles = []
-    edge = edge_tiles(size)
-    for level, last, _ in (Tile(ENTRIES, edge[0].number), *edge):
-        first = (since >> (TILE_HEIGHT * max(level, 0))) // TILE_WIDTH
-        for index in range(first, last + 1):
-            width = width_at(level, index, size)
-            if width and width != width_at(level, index, since):
-                tiles.append(Tile(level, index, width))
-    return tiles
-
-
 def tile_path(tile: Tile) -> str:
     """The path of a tile below `/tile/`: index 1234067 of level 0 is `0/x001/x234/067`."""
     digits = str(tile.number)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from signed_ledger.errors import Invalid
 from signed_ledger.merkle.hashing import EMPTY_ROOT, node_hash, tree_hash
-from signed_ledger.merkle.tiles import TILE_WIDTH, Tile, width_at
+from signed_ledger.merkle.tiles import TILE_WIDTH, Tile, edge_tiles, width_at
 
 
 class FullTile(NamedTuple):
@@ -29,6 +30,17 @@ class Tree:
             len(edge) == width_at(level, (size >> (8 * level)) // TILE_WIDTH, size)
             for level, edge in enumerate(self._edges)
         )
+
+    @classmethod
+    def from_stored(cls, size: int, edges: list[list[bytes]]) -> "Tree":
+        """The same, of edges as a store has them; raises `Invalid` where some of that is missing."""
+        for tile, edge in zip(edge_tiles(size), edges, strict=True):
+            if len(edge) == tile.width:
+                continue
+            if tile.level == 0:
+                raise Invalid("entries", "some of the newest are missing")
+            raise Invalid("tiles", f"some of level {tile.level - 1} are missing: run signed-ledger rebuild")
+        return cls(size, edges)
 
     def copy(self) -> "Tree":
         return Tree(self.size, self._edges)

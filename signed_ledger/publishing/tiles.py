@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from signed_ledger.errors import Invalid
-from signed_ledger.merkle import ENTRIES, TILE_WIDTH, FullTile, Tile, Tree, edge_tiles, leaf_hash, width_at
+from signed_ledger.merkle import ENTRIES, TILE_WIDTH, FullTile, Tile, Tree, leaf_hash, width_at
 from signed_ledger.store import Reader
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -15,12 +15,7 @@ Take: TypeAlias = Callable[[Tile, list[bytes], list[FullTile]], None]
 
 async def tree_at(reader: Reader, size: int) -> Tree:
     """The tree over the ledger's first `size` entries, as its tiles have it; raises `Invalid` where one is missing."""
-    edges = await reader.edges(size)
-    for tile, edge in zip(edge_tiles(size), edges, strict=True):
-        if len(edge) != tile.width:
-            missing = f"some tiles of level {tile.level - 1} are missing: run signed-ledger rebuild"
-            raise Invalid("tiles", missing if tile.level else f"some of the first {size} entries are missing")
-    return Tree(size, edges)
+    return Tree.from_stored(size, await reader.edges(size))
 
 
 async def read_tiles(reader: Reader, tiles: list[Tile]) -> dict[Tile, bytes]:

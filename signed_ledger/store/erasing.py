@@ -74,8 +74,7 @@ def _append_and_erase(
 ) -> None:
     assert connection.in_transaction
     try:
-        connection.execute("PRAGMA secure_delete = ON")
-        _let_triggers(connection, "DROP TRIGGER IF EXISTS {}")
+        _drop_triggers(connection)
         _remove(connection, card_id, erasures)
         for table in TABLES:
             for statement in triggers_of(table):
@@ -86,11 +85,11 @@ def _append_and_erase(
         raise Fault(f"the commit failed: {error}") from error
 
 
-def _let_triggers(connection: sqlite3.Connection, statement: str) -> None:
+def _drop_triggers(connection: sqlite3.Connection) -> None:
     """An open transaction keeps everybody else from a table without its triggers."""
     for table in TABLES:
         for what in ("update", "delete", "replace"):
-            connection.execute(statement.format(f"{table.name}_no_{what}"))
+            connection.execute(f"DROP TRIGGER IF EXISTS {table.name}_no_{what}")
 
 
 def _remove(connection: sqlite3.Connection, card_id: str, erasures: Iterable[Erasure]) -> None:
