@@ -54,9 +54,10 @@ def folder(tmp_path: Path) -> KeyFolder:
 def installation(tmp_path: Path, token: SoftToken) -> Installation:
     """A ledger whose entry and checkpoint keys are in the token, with a Scheme and a funded card."""
     installation = Installation(tmp_path)
-    installation.run("init", "--origin", ORIGIN, "--pkcs11", token.uri)
-    installation.run("keys", "add", "scheme", "acme", installation.scheme.public_file)
-    installation.run(*LOAD)
+    installation.printed("init", "--origin", ORIGIN, "--pkcs11", token.uri)
+    installation.printed("keys", "add", "scheme", "acme", installation.scheme.public_file)
+    installation.printed(*LOAD)
+    forget_sessions()  # as if other processes had done it
     return installation
 
 
