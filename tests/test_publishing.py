@@ -201,9 +201,9 @@ async def test_both_may_publish_the_same_and_it_is_the_same_bytes(world: World) 
     assert_audits(world.path)
 
 
-async def test_one_that_does_not_lead_tells_what_the_other_published(world: World) -> None:
+async def test_one_that_follows_tells_what_the_other_published(world: World) -> None:
     async with publishing(world) as (one, first), publishing(world) as (_, second):
-        running = asyncio.create_task(second.run(0.005, leads=False))
+        running = asyncio.create_task(second.follow(0.005))
         for _ in range(3):
             await loads(world, one)
             told = await first.publish()
@@ -252,7 +252,7 @@ async def test_a_checkpoint_that_is_locked_and_not_kept_is_published_after_the_r
 
 async def test_a_checkpoint_that_is_kept_and_not_told_is_told_after_the_restart(world: World) -> None:
     class Mute(Publisher):
-        def _tell(self, published: Published) -> Published:
+        def tell(self, published: Published) -> Published:
             raise RuntimeError("the process ends here")
 
     async with publishing(world) as (ledger, publisher):

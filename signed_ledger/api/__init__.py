@@ -3,6 +3,15 @@
 from signed_ledger.api.app import make_admin_app, make_app
 from signed_ledger.api.openapi import openapi_document
 from signed_ledger.api.operations import OPERATIONS
-from signed_ledger.api.server import FAULT, STOPPED, run_server
+from signed_ledger.api.server import FAULT, STOPPED, run_admin, run_server
 
-__all__ = ["FAULT", "OPERATIONS", "STOPPED", "make_admin_app", "make_app", "openapi_document", "run_server"]
+__all__ = [
+    "FAULT",
+    "OPERATIONS",
+    "STOPPED",
+    "make_admin_app",
+    "make_app",
+    "openapi_document",
+    "run_admin",
+    "run_server",
+]

@@ -5,8 +5,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from signed_ledger.ledger import Answer
-from signed_ledger.records import RESPONSE_CODES, CardTransaction
+from signed_ledger.ledger import Decision
+from signed_ledger.records import RESPONSE_CODES
 
 JSON_TYPE: Final = "application/json"
 REPLAYED: Final = "Idempotent-Replayed"
@@ -28,28 +28,26 @@ _HEADERS: Final = json_headers(JSON_TYPE)
 _REPLAYED_HEADERS: Final = {**_HEADERS, REPLAYED: "true"}
 
 
-def decision(answer: Answer) -> web.Response:
-    """The answer to a webhook. `answer` is on disk: this is sent after the commit, never before."""
-    body = answer.body
-    assert isinstance(body, CardTransaction)
+def decision(decided: Decision) -> web.Response:
+    """The answer to a webhook. What was decided is on disk: this is sent after the commit, never before."""
     return web.Response(
-        body=orjson.dumps(decision_document(answer, body)),
-        status=STATUS_BY_DECISION.get(body.decision) or STATUS_BY_DECLINE[body.reason],
-        headers=_REPLAYED_HEADERS if answer.replayed else _HEADERS,
+        body=orjson.dumps(decision_document(decided)),
+        status=STATUS_BY_DECISION.get(decided.decision) or STATUS_BY_DECLINE[decided.reason],
+        headers=_REPLAYED_HEADERS if decided.replayed else _HEADERS,
     )
 
 
-def decision_document(answer: Answer, body: CardTransaction) -> dict[str, Any]:
+def decision_document(decided: Decision) -> dict[str, Any]:
     return {
-        "transaction_id": body.transaction_id,
-        "decision": body.decision,
-        "reason": body.reason,
-        "response_code": RESPONSE_CODES[body.reason],
-        "flags": list(body.flags),
-        "seq": answer.seq,
-        "receipt": f"/receipts/{answer.seq}",
-        "entry": answer.entry.decode(),
-        "body": answer.body_bytes.decode(),
+        "transaction_id": decided.transaction_id,
+        "decision": decided.decision,
+        "reason": decided.reason,
+        "response_code": RESPONSE_CODES[decided.reason],
+        "flags": list(decided.flags),
+        "seq": decided.seq,
+        "receipt": f"/receipts/{decided.seq}",
+        "entry": decided.entry.decode(),
+        "body": decided.body.decode(),
     }
 
 

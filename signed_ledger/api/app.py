@@ -18,8 +18,8 @@ from signed_ledger.api.signatures import Signatures
 from signed_ledger.api.webhooks import Webhooks
 from signed_ledger.config import Settings
 from signed_ledger.errors import Busy, NotFound, Overloaded, Refusal
-from signed_ledger.ledger import Ledger
-from signed_ledger.publishing import Publisher
+from signed_ledger.ledger import Decider
+from signed_ledger.publishing import Board
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 
@@ -34,9 +34,9 @@ LINGER_SECONDS: Final = 1.0
 
 
 def make_app(
-    ledger: Ledger,
+    ledger: Decider,
     reader: Reader,
-    publisher: Publisher,
+    board: Board,
     settings: Settings,
     metrics: Metrics,
     clock: Callable[[], int],
@@ -46,8 +46,8 @@ def make_app(
     standard = frozenset(settings.standard_webhooks)
     signatures = Signatures(ledger, reader, clock, settings.answered_authorities, standard)
     webhooks = Webhooks(ledger, signatures, settings)
-    reading = Reading(ledger, reader, publisher, signatures, settings, metrics)
-    public = Public(ledger, reader, publisher, signatures)
+    reading = Reading(ledger, reader, board, signatures, settings, metrics)
+    public = Public(ledger, reader, board, signatures)
     app = _make_application(problems, settings.keepalive_timeout_s)
     app[SIGNATURES] = signatures
     expecting = partial(expect, bytes_max=settings.body_bytes_max)

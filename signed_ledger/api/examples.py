@@ -11,7 +11,7 @@ from signed_ledger.api.views import view_balance, view_entry, view_record, view_
 from signed_ledger.checkpoints import sign_checkpoint
 from signed_ledger.encoding import InclusionProof, Receipt, decode_request, encode_proof, encode_receipt
 from signed_ledger.keyring import Keyring, with_root_approvals
-from signed_ledger.ledger import Answer, found
+from signed_ledger.ledger import Answer, decision_of, found
 from signed_ledger.merkle import Tile, inclusion_proof, root_of
 from signed_ledger.money import Money
 from signed_ledger.records import (
@@ -58,7 +58,7 @@ class _Example(NamedTuple):
     def decision(self) -> dict[str, Any]:
         body_bytes = self.sealed.parts.body
         assert body_bytes is not None
-        return decision_document(Answer(self.sealed.ref.seq, self.body, self.sealed.note, body_bytes), self.body)
+        return decision_document(decision_of(Answer(self.sealed.ref.seq, self.body, self.sealed.note, body_bytes)))
 
 
 def reply_examples() -> dict[tuple[str, int], Any]:

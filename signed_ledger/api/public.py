@@ -13,9 +13,9 @@ from signed_ledger.api.signatures import Signatures
 from signed_ledger.api.views import view_registry
 from signed_ledger.encoding import encode_bundle
 from signed_ledger.errors import Busy, Fault, Invalid, NotFound, Overloaded, SignedLedgerError
-from signed_ledger.ledger import Ledger
+from signed_ledger.ledger import Decider
 from signed_ledger.merkle import ENTRIES, Tile, read_tile_path, width_at
-from signed_ledger.publishing import Published, Publisher
+from signed_ledger.publishing import Board, Published
 from signed_ledger.store import Reader
 
 _CSP: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -65,10 +65,10 @@ def for_all(response: web.Response, request: web.Request) -> web.Response:
 class Public:
     """The requests that need no signature. The documents are made once, at the start."""
 
-    def __init__(self, ledger: Ledger, reader: Reader, publisher: Publisher, signatures: Signatures) -> None:
+    def __init__(self, ledger: Decider, reader: Reader, board: Board, signatures: Signatures) -> None:
         self._ledger = ledger
         self._reader = reader
-        self._publisher = publisher
+        self._board = board
         self._signatures = signatures
         document = openapi_document()
         self._openapi = orjson.dumps(document)
@@ -88,7 +88,7 @@ class Public:
             tile = read_tile_path(request.match_info["tile"])
         except Invalid as error:
             raise NotFound(f"The path {error.detail}.") from None
-        newest = self._publisher.newest
+        newest = self._board.newest
         if newest is None or tile.width > width_at(tile.level, tile.number, newest.size):
             newest = await self._refreshed()
         published = 0 if newest is None else newest.size
@@ -108,8 +108,8 @@ class Public:
         Who was given a checkpoint by one worker may ask another one for its tiles.
         """
         with suppress(SignedLedgerError):
-            await self._publisher.refresh()
-        return self._publisher.newest
+            await self._board.refresh()
+        return self._board.newest
 
     async def _read_tile(self, tile: Tile) -> bytes | None:
         if tile.level != ENTRIES:

@@ -38,8 +38,8 @@ from signed_ledger.errors import (
     RoleNotAllowed,
     TransactionNotFound,
 )
-from signed_ledger.ledger import Ledger
-from signed_ledger.publishing import Publisher, make_receipt
+from signed_ledger.ledger import Decider
+from signed_ledger.publishing import Board, make_receipt
 from signed_ledger.records import CardTransaction, Parts, RegisteredKey, Settlement, card
 from signed_ledger.store import AtSeq, Balances, FoundTransaction, Reader, StoredEntry, TransactionsWanted
 from signed_ledger.telemetry import Metrics
@@ -55,16 +55,16 @@ class Reading:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Decider,
         reader: Reader,
-        publisher: Publisher,
+        board: Board,
         signatures: Signatures,
         settings: Settings,
         metrics: Metrics,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
-        self._publisher = publisher
+        self._board = board
         self._signatures = signatures
         self._body_bytes_max = settings.body_bytes_max
         self._page_rows_max = settings.page_rows_max
@@ -142,7 +142,7 @@ class Reading:
         with self._stored():
             stored = await self._find(seq)
             shown = _shown_to(caller, stored)
-            published = await self._publisher.covering(seq, COVERING_SECONDS)
+            published = await self._board.covering(seq, COVERING_SECONDS)
             if published is None:
                 raise Overloaded(f"No checkpoint covers entry {seq} yet: ask again in a second.")
             await self._signatures.catch_up()  # the checkpoint may be under a key that another process rotated to

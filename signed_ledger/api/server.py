@@ -1,7 +1,8 @@
 """The running server: two sites, until it is told to stop or the ledger can not go on."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +13,7 @@ from signed_ledger.api.app import PROBLEMS, SIGNATURES
 from signed_ledger.api.problems import Problems
 from signed_ledger.config import Settings
 from signed_ledger.errors import Malformed
-from signed_ledger.ledger import Ledger
+from signed_ledger.ledger import Decider
 
 log = structlog.get_logger("signed_ledger.api")
 
@@ -24,7 +25,7 @@ _BACKLOG: Final = 1024
 async def run_server(
     app: web.Application,
     admin_app: web.Application,
-    ledger: Ledger,
+    ledger: Decider,
     settings: Settings,
     *,
     stop: asyncio.Event,
@@ -37,22 +38,31 @@ async def run_server(
     open requests end, and the ledger writes what waits and is closed: nothing that was acknowledged is lost. What sets
     `stop`, a signal above all, is the caller's. Raises `OSError` where an address is not to be had.
     """
-    runner, admin_runner = (ProblemRunner(a, shutdown_timeout=settings.shutdown_timeout_s) for a in (app, admin_app))
-    try:
-        admin_port = await _listen(admin_runner, settings.admin_host, settings.admin_port, reuse_port=False)
-        port = await _listen(runner, settings.host, settings.port, reuse_port=reuse_port)
-        app[SIGNATURES].authorities = replace(settings, port=port).answered_authorities
-        log.info("serving", host=settings.host, port=port, admin_host=settings.admin_host, admin_port=admin_port)
-        ready(port, admin_port)
-        ledger.stopped.add_done_callback(lambda _: stop.set())
-        await stop.wait()
-    finally:
-        log.info("stopping")
-        await runner.cleanup()
-        await ledger.close()
-        await admin_runner.cleanup()
+    runner = ProblemRunner(app, shutdown_timeout=settings.shutdown_timeout_s)
+    async with run_admin(admin_app, settings) as admin_port:
+        try:
+            port = await _listen(runner, settings.host, settings.port, reuse_port=reuse_port)
+            app[SIGNATURES].authorities = replace(settings, port=port).answered_authorities
+            log.info("serving", host=settings.host, port=port, admin_host=settings.admin_host, admin_port=admin_port)
+            ready(port, admin_port)
+            ledger.stopped.add_done_callback(lambda _: stop.set())
+            await stop.wait()
+        finally:
+            log.info("stopping")
+            await runner.cleanup()
+            await ledger.close()
     log.info("stopped")
     return FAULT if ledger.stopped.done() else STOPPED
+
+
+@asynccontextmanager
+async def run_admin(admin_app: web.Application, settings: Settings) -> AsyncIterator[int]:
+    """Serve the operator's own site and give its port. Raises `OSError` where the address is not to be had."""
+    runner = ProblemRunner(admin_app, shutdown_timeout=settings.shutdown_timeout_s)
+    try:
+        yield await _listen(runner, settings.admin_host, settings.admin_port, reuse_port=False)
+    finally:
+        await runner.cleanup()
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int, *, reuse_port: bool) -> int:

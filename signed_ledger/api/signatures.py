@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from signed_ledger.errors import KeyUnknown, RoleNotAllowed
-from signed_ledger.ledger import Ledger
+from signed_ledger.ledger import Decider
 from signed_ledger.records import Evidence, FindKey, HttpRequest, RegisteredKey
 from signed_ledger.schemes import READING, WEBHOOK, Coverage, Unverified, verify
 from signed_ledger.store import Reader
@@ -23,7 +23,7 @@ class Signatures:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Decider,
         reader: Reader,
         clock: Callable[[], int],
         authorities: frozenset[str],

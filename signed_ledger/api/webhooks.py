@@ -11,7 +11,7 @@ from signed_ledger.api.signatures import Signatures
 from signed_ledger.config import Settings
 from signed_ledger.encoding import decode_request
 from signed_ledger.errors import Invalid, KeyRevoked, Malformed
-from signed_ledger.ledger import Ledger, Webhook
+from signed_ledger.ledger import Decider, Webhook
 from signed_ledger.records import Request
 from signed_ledger.records.messages import MONEY
 from signed_ledger.schemes import webhook_id
@@ -20,7 +20,7 @@ from signed_ledger.schemes import webhook_id
 class Webhooks:
     """What a Scheme may send, one path for each type of message, checked in docs/API.md's order."""
 
-    def __init__(self, ledger: Ledger, signatures: Signatures, settings: Settings) -> None:
+    def __init__(self, ledger: Decider, signatures: Signatures, settings: Settings) -> None:
         self._ledger = ledger
         self._signatures = signatures
         self._body_bytes_max = settings.body_bytes_max
@@ -40,10 +40,10 @@ class Webhooks:
         asked = self._decode(kind, body)
         webhook = Webhook(scheme, webhook_id(evidence.request), asked, evidence)
         try:
-            return decision(await self._ledger.submit(webhook))
+            return decision(await self._ledger.decide(webhook))
         except KeyRevoked:  # by another process, since it was verified: it may be signed by the key's successor, too
             _, evidence = await self._signatures.verify_webhook(signed)
-            return decision(await self._ledger.submit(webhook._replace(evidence=evidence)))
+            return decision(await self._ledger.decide(webhook._replace(evidence=evidence)))
 
     def _decode(self, kind: str, body: bytes) -> Request:
         try:

@@ -1,7 +1,7 @@
-"""What a worker does beside answering: it looks, publishes, has that cosigned, and settles; of several, the first."""
+"""What the writer's process does beside deciding: it looks, publishes, has that cosigned, and settles."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
@@ -11,11 +11,11 @@ from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.wiring import clock
 from signed_ledger.config import Settings
 from signed_ledger.daily import Desk, Schedule, keep_settling
-from signed_ledger.errors import Fault, InternalError, Overloaded
+from signed_ledger.errors import Fault, SignedLedgerError
 from signed_ledger.fetching import Fetcher
-from signed_ledger.ledger import Ledger
+from signed_ledger.ledger import Decider, Ledger
 from signed_ledger.policy import Policy
-from signed_ledger.publishing import Publisher, Witnesses, keep_cosigning
+from signed_ledger.publishing import Board, Publisher, Witnesses, keep_cosigning
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 
@@ -26,7 +26,7 @@ LOOK_SECONDS: Final = 1.0
 
 
 class Served(NamedTuple):
-    """What is served. One worker of several is `first`: that another process does the same harms nothing."""
+    """What is served. That another process does the same on this ledger harms nothing."""
 
     settings: Settings
     ledger: Ledger
@@ -34,45 +34,54 @@ class Served(NamedTuple):
     publisher: Publisher
     policy: Policy | None
     metrics: Metrics
-    first: bool
 
 
 class Background:
-    """The tasks of one worker."""
+    """Tasks beside the answering, from now on until `end`."""
 
-    def __init__(self, served: Served, stop: asyncio.Event) -> None:
-        """Start them; another history under our key sets `stop`."""
-        self._looking = asyncio.create_task(_keep_looking(served.ledger), name="look")
-        self._publishing = asyncio.create_task(_keep_publishing(served, stop), name="publish")
-        self._cosigning = asyncio.create_task(_keep_cosigning(served), name="cosign")
-        self._settling = asyncio.create_task(_keep_settling(served), name="settle")
+    def __init__(self, *running: Coroutine[None, None, None]) -> None:
+        self._tasks = [asyncio.create_task(one) for one in running]
 
     async def end(self) -> None:
         """End them; when this returns they use the readers no more."""
-        tasks = (self._looking, self._publishing, self._cosigning, self._settling)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.wait(self._tasks)
 
     @property
     def has_failed(self) -> bool:
-        """Whether publishing ended by itself, which it does for one reason only."""
-        task = self._publishing
-        return task.done() and not task.cancelled() and task.exception() is not None
+        """Whether one ended by itself with an error: publishing does, for one reason only."""
+        ended = [task for task in self._tasks if task.done() and not task.cancelled()]
+        return any(task.exception() is not None for task in ended)
 
 
-async def _keep_looking(ledger: Ledger) -> None:
+def beside_writing(served: Served, stop: asyncio.Event) -> Background:
+    """What goes on where the ledger is written; another history under our key sets `stop`."""
+    return Background(
+        _keep_looking(served.ledger),
+        _keep_publishing(served, stop),
+        _keep_cosigning(served),
+        _keep_settling(served),
+    )
+
+
+def beside_answering(ledger: Decider, board: Board, interval_s: float) -> Background:
+    """What goes on in a process that answers, and does not write."""
+    return Background(_keep_looking(ledger), board.follow(interval_s))
+
+
+async def _keep_looking(ledger: Decider) -> None:
     """An idle server writes nothing, so it would not meet what others wrote."""
     while not ledger.stopped.done():
         await asyncio.sleep(LOOK_SECONDS)
-        with suppress(Overloaded, InternalError):  # busy, it looks anyway; stopped, there is nothing to look for
+        with suppress(SignedLedgerError):  # busy, it looks soon again; stopped, there is nothing to look for
             await ledger.look()
 
 
 async def _keep_publishing(served: Served, stop: asyncio.Event) -> None:
-    """The first worker publishes; the others tell what it did. Another history under our key ends the service."""
+    """Another history under our key ends the service."""
     try:
-        await served.publisher.run(served.settings.checkpoint_interval_ms / 1_000, leads=served.first)
+        await served.publisher.run(served.settings.checkpoint_interval_ms / 1_000)
     except Fault as error:
         log.critical("fault", reason=str(error))
         stop.set()
@@ -81,7 +90,7 @@ async def _keep_publishing(served: Served, stop: asyncio.Event) -> None:
 
 async def _keep_cosigning(served: Served) -> None:
     """What is published is cosigned, where a policy names witnesses."""
-    if served.policy is None or not served.first:
+    if served.policy is None:
         return
     timeout_s = served.settings.witness_timeout_s
     fetcher = Fetcher(timeout_s)
@@ -94,7 +103,7 @@ async def _keep_cosigning(served: Served) -> None:
 
 async def _keep_settling(served: Served) -> None:
     settings = served.settings
-    if settings.settlement_hour is None or not served.first:
+    if settings.settlement_hour is None:
         return
 
     @asynccontextmanager

@@ -1,37 +1,32 @@
-"""`serve`: everything checked first, then one process, or several on one port."""
+"""`serve`: everything checked first, then one process, or a writer and several that answer on one port."""
 
 import argparse
-import asyncio
-import gc
 import os
 import socket
 import textwrap
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
 
-from signed_ledger import __version__
-from signed_ledger.api import make_admin_app, make_app, run_server
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
-from signed_ledger.cli.background import Background, Served
-from signed_ledger.cli.outcome import DONE, FAULT, told_status
+from signed_ledger.cli.outcome import DONE
 from signed_ledger.cli.reading import opened_reader
+from signed_ledger.cli.service import Service, not_listening, run, serve_alone, work
 from signed_ledger.cli.term_commands import record_terms
 from signed_ledger.cli.terms import read_terms
 from signed_ledger.cli.wiring import (
     checkpoint_lock,
     checkpoint_signers,
-    clock,
     entry_signers,
     opened_ledger,
     passphrases_of,
     trust_file,
     witness_policy,
 )
-from signed_ledger.cli.workers import STOPS, supervise
+from signed_ledger.cli.workers import supervise
 from signed_ledger.config import Settings, describe_settings, variable_of
 from signed_ledger.errors import Invalid
 from signed_ledger.keyring import Keyring
@@ -42,30 +37,9 @@ from signed_ledger.signing import Signer
 from signed_ledger.telemetry import Metrics, configure_logging
 from signed_ledger.trust import read_trust
 
-try:
-    import uvloop
-except ImportError:  # it is not made for every platform
-    LOOP_FACTORY: Callable[[], asyncio.AbstractEventLoop] | None = None
-else:
-    LOOP_FACTORY = uvloop.new_event_loop
-
 log = structlog.get_logger("signed_ledger.cli")
 
 WORKERS_MAX: Final = 64
-GC_THRESHOLD: Final = 20_000
-"""A request makes no cycles worth collecting often; the default of 700 costs about a tenth of the throughput."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What one worker serves with."""
-
-    settings: Settings
-    load_signer: Callable[[bytes], Signer]
-    load_checkpoint_signer: Callable[[bytes], Signer]
-    workers: int = 1
-    number: int = 0
-    lifeline: Connection | None = None
 
 
 def add_commands(commands: Commands) -> None:
@@ -78,7 +52,13 @@ def add_commands(commands: Commands) -> None:
         example="SIGNED_LEDGER_DATABASE=ledger.db SIGNED_LEDGER_KEYS=keys signed-ledger serve --workers 2",
     )
     parser.epilog = f"{parser.epilog}\n\nsettings, from the environment:\n{_settings_help()}"
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes on one port (default: 1)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that answer HTTP; from 2 on one more writes (default: 1)",
+    )
     add_passphrase_file(parser)
 
 
@@ -99,17 +79,12 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
     passphrases = passphrases_of(options, settings)
     load_signer = entry_signers(settings, passphrases)
     load_checkpoint_signer = checkpoint_signers(settings, passphrases)
-    _run(_check(settings, load_signer, load_checkpoint_signer, terms))
+    run(_check(settings, load_signer, load_checkpoint_signer, terms))
     passphrases.stop_asking()
     service = Service(_with_port(settings, options.workers), load_signer, load_checkpoint_signer, options.workers)
     if options.workers == 1:
-        return _run(_serve(service))
-    return supervise(options.workers, lambda number, lifeline: _work(service, number, lifeline))
-
-
-def _run(main: Coroutine[None, None, int]) -> int:
-    with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
-        return runner.run(main)
+        return run(serve_alone(service))
+    return supervise(options.workers, partial(work, service))
 
 
 # --- what is checked before ----------------------------------------------------------------------------------------
@@ -173,72 +148,4 @@ def _with_port(settings: Settings, workers: int) -> Settings:
         with socket.create_server((settings.host, settings.port), family=family) as probe:
             return replace(settings, port=probe.getsockname()[1])
     except OSError as error:
-        raise _not_listening(error) from error
-
-
-# --- one process ---------------------------------------------------------------------------------------------------
-
-
-def _work(service: Service, number: int, lifeline: Connection) -> int:
-    structlog.contextvars.bind_contextvars(worker=number)
-    admin_port = service.settings.admin_port + number if service.settings.admin_port else 0
-    settings = replace(service.settings, admin_port=admin_port)
-    return told_status(lambda: _run(_serve(replace(service, settings=settings, number=number, lifeline=lifeline))))
-
-
-async def _serve(service: Service) -> int:
-    stop = _stop_on_signals(service.lifeline)
-    gc.freeze()  # what is made before the first request lives as long as the process: the collector need not look
-    gc.set_threshold(GC_THRESHOLD)
-    settings, metrics = service.settings, Metrics()
-    async with opened_ledger(settings, service.load_signer, metrics) as ledger, opened_reader(settings) as reader:
-        log.info(
-            "starting",
-            version=__version__,
-            origin=ledger.keyring.origin,
-            database=str(settings.database),
-            head_seq=await reader.head(),
-            workers=service.workers,
-        )
-        policy = witness_policy(settings)
-        lock, load_signer = checkpoint_lock(settings), service.load_checkpoint_signer
-        publisher = Publisher(ledger, reader, lock, load_signer, metrics, policy)
-        await publisher.open()
-        app = make_app(ledger, reader, publisher, settings, metrics, clock)
-        admin_app = make_admin_app(metrics)
-        first = service.number == 0
-        background = Background(Served(settings, ledger, reader, publisher, policy, metrics, first), stop)
-
-        async def end_readers(_: object) -> None:
-            """Before the ledger: the last connection to close takes the WAL back into the file, if it may write."""
-            await background.end()
-            await reader.close()
-
-        app.on_cleanup.append(end_readers)
-        try:
-            ended = await run_server(app, admin_app, ledger, settings, reuse_port=service.workers > 1, stop=stop)
-        except OSError as error:
-            raise _not_listening(error) from error
-        finally:
-            await background.end()
-    return FAULT if ended or background.has_failed else DONE
-
-
-def _stop_on_signals(lifeline: Connection | None) -> asyncio.Event:
-    """The event that is set when this process shall stop: told to, or because its parent is no more."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in STOPS:
-        loop.add_signal_handler(number, stop.set)
-    if lifeline is not None:
-
-        def orphaned() -> None:
-            loop.remove_reader(lifeline.fileno())
-            stop.set()
-
-        loop.add_reader(lifeline.fileno(), orphaned)
-    return stop
-
-
-def _not_listening(error: OSError) -> Invalid:
-    variables = ", ".join(variable_of(name) for name in ("host", "port", "admin_host", "admin_port"))
-    return Invalid("can not listen", f"{error.strerror or error}; see {variables}")
+        raise not_listening(error) from error

@@ -1,7 +1,8 @@
-"""Several processes on one port: the parent starts them, hands signals on, and ends them all when one ends."""
+"""Several processes: the parent starts them, hands signals on, and ends them all when one ends."""
 
 import multiprocessing
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -12,27 +13,34 @@ import structlog
 
 log = structlog.get_logger("signed_ledger.cli")
 
-Work: TypeAlias = Callable[[int, Connection], int]
-"""What a worker does, told its number and its lifeline: a pipe that ends when the parent does."""
+Sockets: TypeAlias = list[socket.socket]
+Work: TypeAlias = Callable[[int, Connection, Sockets], int]
+"""What a process does, told its number, its lifeline (a pipe that ends when the parent does), and its ends of the
+channels: the writer, number 0, has one to each of the others, which have one each."""
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def supervise(workers: int, work: Work) -> int:
-    """Run `work` in `workers` processes until one ends or SIGTERM or SIGINT comes; give the exit status.
+    """Run `work` in a writer and `workers` more processes until one ends or SIGTERM or SIGINT comes.
 
-    They are forked, so that what was asked for at the terminal need not be written anywhere: nothing else may run in
-    this process yet, no thread, no event loop.
+    Gives the exit status. They are forked, so that what was asked for at the terminal need not be written anywhere:
+    nothing else may run in this process yet, no thread, no event loop.
     """
     context = multiprocessing.get_context("fork")
     lifeline, held = context.Pipe(duplex=False)
+    pairs = [socket.socketpair() for _ in range(workers)]
+    ends: list[Sockets] = [[ours for ours, _ in pairs], *([theirs] for _, theirs in pairs)]
+    every = [end for pair in pairs for end in pair]
     processes = [
-        context.Process(target=_work, name=f"worker-{number}", args=(work, number, lifeline, held))
-        for number in range(workers)
+        context.Process(target=_work, name=_name(number), args=(work, number, lifeline, held, own, every))
+        for number, own in enumerate(ends)
     ]
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # a signal must meet either the parent's handler or a child's
     for process in processes:
         process.start()
+    for end in every:
+        end.close()
     asked = _hand_on_signals(processes)
     ended = wait([process.sentinel for process in processes])
     if not asked:
@@ -44,12 +52,19 @@ def supervise(workers: int, work: Work) -> int:
     return _status([process.exitcode or 0 for process in processes], bool(asked))
 
 
-def _work(work: Work, number: int, lifeline: Connection, held: Connection) -> None:
+def _name(number: int) -> str:
+    return f"worker-{number}" if number else "writer"
+
+
+def _work(work: Work, number: int, lifeline: Connection, held: Connection, own: Sockets, every: Sockets) -> None:
     held.close()
+    for end in every:
+        if end not in own:
+            end.close()  # a channel ends when the one process at its other end does
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    sys.exit(work(number, lifeline))
+    sys.exit(work(number, lifeline, own))
 
 
 def _hand_on_signals(processes: list[ForkProcess]) -> list[int]:

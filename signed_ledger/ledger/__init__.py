@@ -1,23 +1,41 @@
 """The one writer: queue, group, seal, append, answer."""
 
+from signed_ledger.ledger.deciding import Decider
 from signed_ledger.ledger.erasing import plan_erasure
 from signed_ledger.ledger.following import read_keyring, read_tree
 from signed_ledger.ledger.founding import create_ledger, found
+from signed_ledger.ledger.hosting import Host
 from signed_ledger.ledger.limits import Limits
-from signed_ledger.ledger.submissions import Answer, Attest, ChangeRegistry, Keep, Settling, Submission, Webhook
+from signed_ledger.ledger.remote import RemoteLedger
+from signed_ledger.ledger.submissions import (
+    Answer,
+    Attest,
+    ChangeRegistry,
+    Decision,
+    Keep,
+    Settling,
+    Submission,
+    Webhook,
+    decision_of,
+)
 from signed_ledger.ledger.writer import Ledger
 
 __all__ = [
     "Answer",
     "Attest",
     "ChangeRegistry",
+    "Decider",
+    "Decision",
+    "Host",
     "Keep",
     "Ledger",
     "Limits",
+    "RemoteLedger",
     "Settling",
     "Submission",
     "Webhook",
     "create_ledger",
+    "decision_of",
     "found",
     "plan_erasure",
     "read_keyring",

@@ -31,7 +31,12 @@ async def read_keyring(store: Store, newest: int) -> Keyring:
 
     Raises `Invalid` or `KeyChangeRefused` where one does not verify.
     """
-    genesis, *changes = await store.key_entries(newest) or [StoredEntry.missing(0)]
+    return keyring_of(await store.key_entries(newest))
+
+
+def keyring_of(key_entries: list[StoredEntry]) -> Keyring:
+    """The registry that these key entries, in order of seq, make; see `read_keyring`."""
+    genesis, *changes = key_entries or [StoredEntry.missing(0)]
     body = decode_body(genesis.parts.body or b"").body
     if genesis.seq != 0 or not isinstance(body, Genesis):
         raise Invalid("genesis", "is not entry 0")

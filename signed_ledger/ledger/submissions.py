@@ -1,12 +1,15 @@
 """What is handed to the ledger, and what it answers."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from signed_ledger.errors import Refusal
 from signed_ledger.records import (
     CardChange,
+    CardTransaction,
     Erasure,
     Evidence,
     KeyChange,
@@ -113,26 +116,63 @@ class Answer(NamedTuple):
     erasures: tuple[Erasure, ...] = ()
 
 
+class Decision(NamedTuple):
+    """What a Scheme is told of the answer to its webhook, which is on disk; `body` are the bytes as stored."""
+
+    seq: int
+    transaction_id: str
+    decision: str
+    reason: str
+    flags: tuple[str, ...]
+    entry: bytes
+    body: bytes
+    replayed: bool
+
+
+def decision_of(answer: Answer) -> Decision:
+    """What is told of an answer to a webhook."""
+    body = answer.body
+    assert isinstance(body, CardTransaction)
+    return Decision(
+        answer.seq,
+        body.transaction_id,
+        body.decision,
+        body.reason,
+        body.flags,
+        answer.entry,
+        answer.body_bytes,
+        answer.replayed,
+    )
+
+
+Outcome: TypeAlias = Answer | Refusal | None
+Tell: TypeAlias = Callable[[Outcome], None]
+
+
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A submission in the queue, and all who wait for its answer; one who went away has cancelled his future only."""
+    """A submission in the queue, and all who are to be told its answer."""
 
     submission: Submission
-    waiters: "list[asyncio.Future[Answer | None]]" = field(default_factory=list)
+    tellers: list[Tell] = field(default_factory=list)
 
     def wait(self) -> "asyncio.Future[Answer | None]":
-        """A future of the caller's own."""
+        """A future of the caller's own: who went away has cancelled nothing else."""
         waiter: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-        self.waiters.append(waiter)
+        self.tellers.append(partial(_settle, waiter))
         return waiter
 
-    def resolve(self, outcome: Answer | Refusal | None) -> None:
-        """Tell everybody who still waits, once."""
-        for waiter in self.waiters:
-            if waiter.done():
-                continue
-            if isinstance(outcome, Refusal):
-                waiter.set_exception(outcome)
-            else:
-                waiter.set_result(outcome)
-        self.waiters.clear()
+    def resolve(self, outcome: Outcome) -> None:
+        """Tell everybody, once."""
+        for tell in self.tellers:
+            tell(outcome)
+        self.tellers.clear()
+
+
+def _settle(waiter: "asyncio.Future[Answer | None]", outcome: Outcome) -> None:
+    if waiter.done():
+        return
+    if isinstance(outcome, Refusal):
+        waiter.set_exception(outcome)
+    else:
+        waiter.set_result(outcome)

@@ -5,21 +5,34 @@ While one group is being committed the next one gathers: the commit is the pause
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
+from signed_ledger.errors import Busy, Fault, InternalError, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.following import Head, follow, read_keyring, read_known, read_tree
-from signed_ledger.ledger.group import Deferred, Group, reused
+from signed_ledger.ledger.group import Deferred, Group
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.limits import Limits
-from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Keep, Look, Pending, Submission, Webhook
+from signed_ledger.ledger.queue import Queue
+from signed_ledger.ledger.submissions import (
+    Answer,
+    ChangeRegistry,
+    Decision,
+    Keep,
+    Look,
+    Outcome,
+    Pending,
+    Submission,
+    Tell,
+    Webhook,
+    decision_of,
+)
 from signed_ledger.ledger.verified import signed_entry
-from signed_ledger.ledger.wanting import NOBODY, company_of, history_of, wanted_by
+from signed_ledger.ledger.wanting import history_of, wanted_by
 from signed_ledger.merkle import Tree
 from signed_ledger.records import RegisteredKey, Terms, Transaction
 from signed_ledger.rules import Erase
@@ -36,7 +49,7 @@ LOOK_SECONDS: Final = 0.1
 class Ledger:
     """Decides, records and answers. Several processes may each have one on the same file.
 
-    Owner of every mutable field: the task of `_run`; but `_queue` and `_in_flight`, which `submit` adds to.
+    Owner of every mutable field: the task of `_run`.
     """
 
     def __init__(
@@ -60,10 +73,7 @@ class Ledger:
         self._random_bytes = random_bytes
         self._metrics = metrics
         self._limits = limits
-        self._queue: deque[Pending] = deque()
-        self._in_flight: dict[tuple[str, str], Pending] = {}
-        self._work = asyncio.Event()
-        self._closing = False
+        self._queue = Queue(limits.queue_commands_max)
         self._looked = 0.0
         self._next_look: asyncio.Task[None] | None = None
         metrics.queue_depth.set_function(self._queue.__len__)
@@ -126,13 +136,21 @@ class Ledger:
         A webhook that is the same as one before gets that one's answer, `replayed`. A `Refusal` says that nothing was
         recorded; only `InternalError` says that this is not known. Cancelling cancels the wait only.
         """
-        answer = await self._enter(submission)
+        answer = await self._queue.ask(submission)
         assert answer is not None
         return answer
 
+    async def decide(self, webhook: Webhook) -> Decision:
+        """Submit a webhook; give what its Scheme is told."""
+        return decision_of(await self.submit(webhook))
+
+    def enter(self, webhook: Webhook, tell: Tell) -> None:
+        """Submit a webhook without waiting: `tell` is called once, with what `submit` would give or raise."""
+        self._queue.enter(webhook, tell)
+
     async def keep(self, keep: Keep) -> None:
         """Keep a checkpoint or cosignatures; they are on disk when this returns."""
-        await self._enter(keep)
+        await self._queue.ask(keep)
 
     async def look(self) -> None:
         """Catch up with all that other processes wrote before this call, key changes above all.
@@ -147,72 +165,27 @@ class Ledger:
         await asyncio.sleep(self._looked + LOOK_SECONDS - time.monotonic())
         self._looked = time.monotonic()
         self._next_look = None  # who asks from here on may know of a later change
-        await self._enter(Look())
+        await self._queue.ask(Look())
 
     async def close(self) -> None:
         """Take nothing more, finish what waits, close the store."""
-        self._closing = True
-        self._work.set()
+        self._queue.close()
         await self._task
         await self._store.close()
-
-    # --- the hand-over ---------------------------------------------------------------------------------------------
-
-    async def _enter(self, submission: Submission) -> Answer | None:
-        first = self._in_flight.get(submission.id) if isinstance(submission, Webhook) else None
-        if first is not None:
-            return await self._wait_with(first, submission)
-        if self._closing or self.stopped.done():
-            raise Overloaded("The service is stopping; nothing was decided.")
-        if len(self._queue) >= self._limits.queue_commands_max:
-            raise Overloaded("The queue is full; nothing was decided.")
-        pending = Pending(submission)
-        if isinstance(submission, Webhook):
-            self._in_flight[submission.id] = pending
-        self._queue.append(pending)
-        self._work.set()
-        return await pending.wait()
-
-    async def _wait_with(self, first: Pending, webhook: Submission) -> Answer | None:
-        assert isinstance(webhook, Webhook)
-        assert isinstance(first.submission, Webhook)
-        if not first.submission.is_same_as(webhook.type, webhook.evidence):
-            raise reused(webhook)
-        try:
-            answer = await first.wait()
-        except KeyRevoked:  # of that one's key; ours may be its successor
-            return await self._enter(webhook)
-        return None if answer is None else answer._replace(replayed=True)
 
     # --- the writer ------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while not (self._closing and not self._queue):
-            await self._work.wait()
-            self._work.clear()
-            while self._queue:
-                pendings = self._take()
-                try:
-                    await self._write(pendings)
-                except Busy:
-                    busy = Overloaded("Another process is writing; nothing was decided.")
-                    self._resolve([(pending, busy) for pending in pendings])
-                except Exception as error:  # own mistakes too: the state is unknown, nothing more may be written
-                    self._fail(error, pendings)
-                    return
-
-    def _take(self) -> list[Pending]:
-        """The next group. A settlement is one by itself: which accounts it needs depends on all before it.
-
-        So is an erasure, which removes all that the store has of a card; what follows key changes is read by them.
-        """
-        taken = [self._queue.popleft()]
-        company = company_of(taken[0].submission)
-        while self._queue and company != NOBODY and len(taken) < self._limits.group_commands_max:
-            if company_of(self._queue[0].submission) != company:
-                break
-            taken.append(self._queue.popleft())
-        return taken
+        while await self._queue.wait():
+            pendings = self._queue.next_group(self._limits.group_commands_max)
+            try:
+                await self._write(pendings)
+            except Busy:
+                busy = Overloaded("Another process is writing; nothing was decided.")
+                self._resolve([(pending, busy) for pending in pendings])
+            except Exception as error:  # own mistakes too: the state is unknown, nothing more may be written
+                self._fail(error, pendings)
+                return
 
     async def _write(self, pendings: list[Pending]) -> None:
         submissions = [pending.submission for pending in pendings]
@@ -266,35 +239,34 @@ class Ledger:
         if any(table == "keys" for table, _ in group.rows):
             self._known.forget()  # what is in memory may rest on a key that is no longer trusted
 
-    def _resolve(self, outcomes: list[tuple[Pending, Answer | Refusal | Deferred | None]]) -> None:
+    def _resolve(self, outcomes: list[tuple[Pending, Outcome | Deferred]]) -> None:
         """Tell each who waits: after the commit, so what is told is on disk."""
-        deferred = [pending for pending, outcome in outcomes if isinstance(outcome, Deferred)]
-        self._queue.extendleft(reversed(deferred))
-        self._metrics.group_size.observe(len(outcomes) - len(deferred))
+        decided: list[tuple[Pending, Outcome]] = []
+        deferred = []
         for pending, outcome in outcomes:
-            if not isinstance(outcome, Deferred):
-                self._forget(pending)
-                self._tell(outcome)
-                pending.resolve(outcome)
+            if isinstance(outcome, Deferred):
+                deferred.append(pending)
+            else:
+                decided.append((pending, outcome))
+        self._queue.put_back(deferred)
+        self._queue.resolve(decided)
+        self._count(decided)
 
-    def _tell(self, answer: Answer | Refusal | None) -> None:
-        if not isinstance(answer, Answer):
-            return
-        if answer.replayed:
-            self._metrics.replays.inc()
-        elif isinstance(answer.body, Transaction):
-            self._metrics.decisions.labels(answer.body.type, answer.body.reason).inc()
-        log.debug("recorded", seq=answer.seq, kind=answer.body.KIND, replayed=answer.replayed)
-
-    def _forget(self, pending: Pending) -> None:
-        if isinstance(pending.submission, Webhook):
-            self._in_flight.pop(pending.submission.id, None)
+    def _count(self, decided: list[tuple[Pending, Outcome]]) -> None:
+        self._metrics.group_size.observe(len(decided))
+        answers = [answer for _, answer in decided if isinstance(answer, Answer)]
+        if replays := sum(answer.replayed for answer in answers):
+            self._metrics.replays.inc(replays)
+        bodies = [answer.body for answer in answers if not answer.replayed]
+        kinds = Counter((body.type, body.reason) for body in bodies if isinstance(body, Transaction))
+        for kind, count in kinds.items():
+            self._metrics.decisions.labels(*kind).inc(count)
+        log.debug("recorded", answers=len(answers), head_seq=self._head.seq)
 
     def _fail(self, error: Exception, pendings: list[Pending]) -> None:
         log.critical("fault", reason=str(error), exc_info=error)
         unknown = InternalError("The service failed and stops; whether this was recorded is not known. Retry it.")
-        waiting = [*pendings, *self._queue]
-        self._queue.clear()
-        self._resolve([(pending, unknown) for pending in waiting])
+        self._queue.is_closed = True
+        self._queue.abandon(pendings, unknown)
         self.stopped.set_exception(error if isinstance(error, Fault) else Fault(str(error)))
         self.stopped.exception()

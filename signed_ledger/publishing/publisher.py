@@ -5,14 +5,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-import structlog
-
 from signed_ledger.checkpoints import sign_checkpoint
-from signed_ledger.errors import Fault, Invalid, SignedLedgerError
+from signed_ledger.errors import Invalid
 from signed_ledger.ledger import Keep, Ledger
 from signed_ledger.merkle import EMPTY_ROOT
 from signed_ledger.policy import Policy
-from signed_ledger.publishing.kept import Published, read_newest, verified_checkpoint
+from signed_ledger.publishing.board import Board, OtherHistory
+from signed_ledger.publishing.kept import Published
 from signed_ledger.publishing.lock import CheckpointLock
 from signed_ledger.publishing.tiles import grow, root_at, tree_at
 from signed_ledger.records import Checkpoint
@@ -20,18 +19,9 @@ from signed_ledger.signing import Signer
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 
-log = structlog.get_logger("signed_ledger.publishing")
 
-
-class OtherHistory(Fault):
-    """What was published under our key is not of this ledger. Nothing more may be signed, or added."""
-
-
-class Publisher:
-    """Publishes what the ledger holds. Owner of `_locked`: the one task that runs `run`, or calls `publish`.
-
-    `newest` is changed by `_tell` alone, which any task may reach; it never goes back.
-    """
+class Publisher(Board):
+    """Publishes what the ledger holds. Owner of `_locked`: the one task that runs `run`, or calls `publish`."""
 
     def __init__(
         self,
@@ -42,17 +32,11 @@ class Publisher:
         metrics: Metrics,
         policy: Policy | None = None,
     ) -> None:
-        """`policy` says which witnesses must have cosigned a checkpoint for it to be `witnessed`."""
-        self.newest: Published | None = None
-        self.witnessed: Published | None = None  # the newest that the policy's quorum cosigned
+        super().__init__(ledger, reader, metrics, policy)
         self._ledger = ledger
-        self._reader = reader
         self._lock = lock
         self._load_signer = load_signer
-        self._metrics = metrics
-        self._policy = policy
         self._locked: Checkpoint | None = None  # what we know to be of this history
-        self._changed = asyncio.Event()
 
     async def open(self) -> None:
         """Hold the lock file against the ledger, before anything is served.
@@ -84,17 +68,6 @@ class Publisher:
         except FileExistsError:
             raise Invalid(str(self._lock.path), "is there: nothing is lost, and nothing was made") from None
 
-    async def refresh(self) -> None:
-        """Take up what another process published. Raises `Invalid` for what is kept and is no checkpoint of ours."""
-        newest = self.newest
-        kept = await read_newest(self._reader, 1 if newest is None else newest.size)
-        if kept is None:
-            return
-        if kept.size > self._ledger.tree.size:
-            await self._ledger.look()  # its key may be new, too
-        if newest is None or (kept.size, len(kept.cosignatures)) > newest.reach:
-            self._tell(verified_checkpoint(kept, self._ledger.keyring))
-
     async def publish(self) -> Published:
         """Publish all that is on disk now, where that is not done; give the newest checkpoint.
 
@@ -112,54 +85,18 @@ class Publisher:
                 break
         note = sign_checkpoint(new, signer)
         await self._ledger.keep(Keep(new.size - 1, note))
-        return self._tell(Published(new, note, {}))
+        return self.tell(Published(new, note, {}))
 
-    async def run(self, interval_s: float, *, leads: bool = True) -> None:
-        """Publish for ever, every `interval_s` at most; one that does not lead only takes up what others publish.
-
-        Raises `OtherHistory` where another history has been published. What else fails is told, and tried again.
-        """
-        while not self._ledger.stopped.done():
-            await asyncio.sleep(interval_s)
-            try:
-                await (self.publish() if leads else self.refresh())
-            except OtherHistory:
-                raise
-            except Exception as error:  # own mistakes too: no payment waits for a checkpoint
-                self._metrics.checkpoint_failures.inc()
-                own = None if isinstance(error, SignedLedgerError | OSError) else error
-                log.error("checkpoint_failed", reason=str(error), exc_info=own)
-
-    async def covering(self, seq: int, timeout_s: float) -> Published | None:
-        """A checkpoint that covers entry `seq`; `None` where none does in time.
-
-        It is the newest that is witnessed, where that covers the entry; else the newest. One by a key that is revoked
-        from fewer entries on vouches for nothing.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self.newer_than(seq)
-        for published in (self.witnessed, self.newest):
-            if (
-                published is not None
-                and published.size > seq
-                and self._ledger.keyring.trusts_checkpoint(published.size)
-            ):
-                return published
-        return None
-
-    async def newer_than(self, size: int) -> Published:
-        """The newest checkpoint, once it has more than `size` entries."""
-        while self.newest is None or self.newest.size <= size:
-            await self._changed.wait()
-        return self.newest
+    async def run(self, interval_s: float) -> None:
+        """Publish for ever, every `interval_s` at most. Raises `OtherHistory` where that has been published."""
+        await self._keep(interval_s, self.publish)
 
     async def add_cosignatures(self, size: int, cosignatures: dict[str, str]) -> None:
         """Keep what witnesses signed of the checkpoint of `size`, then tell it with the checkpoint."""
         await self._ledger.keep(Keep(size - 1, None, tuple(sorted(cosignatures.items()))))
         newest = self.newest
         if newest is not None and newest.size == size:
-            self._tell(replace(newest, cosignatures={**newest.cosignatures, **cosignatures}))
+            self.tell(replace(newest, cosignatures={**newest.cosignatures, **cosignatures}))
 
     @property
     def _origin(self) -> str:
@@ -215,17 +152,6 @@ class Publisher:
     def _check_origin(self, locked: Checkpoint) -> None:
         if locked.origin != self._origin:
             raise Invalid(str(self._lock.path), f"is of the ledger {locked.origin}")
-
-    def _tell(self, published: Published) -> Published:
-        """Tell it, unless more was told meanwhile; give the newest."""
-        if self.newest is None or published.reach >= self.newest.reach:
-            self.newest = published
-            if self._policy is not None and self._policy.is_met(self._policy.cosigned(published.signed)):
-                self.witnessed = published
-            self._metrics.checkpoint_size.set(published.size)
-            self._changed.set()
-            self._changed.clear()
-        return self.newest
 
 
 _BEHIND = (

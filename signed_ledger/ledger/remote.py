@@ -1,0 +1,80 @@
+"""The ledger as a process meets it that answers HTTP and does not write: the writer is at the end of a channel."""
+
+import asyncio
+from itertools import count
+
+from signed_ledger.errors import Fault, InternalError, KeyRevoked, Overloaded, Refusal
+from signed_ledger.keyring import Keyring
+from signed_ledger.ledger.channel import Channel, Message, pack_webhook, unpack_outcome
+from signed_ledger.ledger.following import keyring_of
+from signed_ledger.ledger.submissions import Decision, Webhook
+from signed_ledger.records import RegisteredKey
+from signed_ledger.store import Reader
+
+
+class RemoteLedger:
+    """What a `Ledger` is to those who ask it for decisions. Owner of every field: the event loop's thread."""
+
+    def __init__(self, reader: Reader, keyring: Keyring, waiting_max: int) -> None:
+        self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.keyring = keyring
+        self._reader = reader
+        self._waiting_max = waiting_max
+        self._numbers = count()
+        self._waiting: dict[int, asyncio.Future[Decision]] = {}
+        self._closing = False
+        self.channel = Channel(self._take, self._lose)
+
+    @classmethod
+    async def open(cls, reader: Reader, waiting_max: int) -> "RemoteLedger":
+        """Raises `Invalid` or `KeyChangeRefused` where the registry does not verify."""
+        return cls(reader, keyring_of(await reader.key_entries()), waiting_max)
+
+    def find_key(self, kid: str) -> RegisteredKey | None:
+        return self.keyring.find(kid)
+
+    async def decide(self, webhook: Webhook) -> Decision:
+        """See `Ledger.decide`. Raises `InternalError` too where the writer is gone and what it did is not known."""
+        if self._closing or self.stopped.done():
+            raise Overloaded("The service is stopping; nothing was decided.")
+        if len(self._waiting) >= self._waiting_max:
+            raise Overloaded("The queue is full; nothing was decided.")
+        number = next(self._numbers)
+        waiter: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiter
+        self.channel.send((number, pack_webhook(webhook)))
+        try:
+            return await waiter
+        except KeyRevoked:  # of which this process has not heard yet
+            await self.look()
+            raise
+
+    async def look(self) -> None:
+        """Learn of key changes, the writer's and other processes'."""
+        if await self._reader.key_changes() > self.keyring.version:
+            self.keyring = keyring_of(await self._reader.key_entries())
+
+    async def close(self) -> None:
+        self._closing = True
+        self.channel.close()
+
+    def _take(self, messages: list[Message]) -> None:
+        for number, values in messages:
+            waiter, outcome = self._waiting.pop(number), unpack_outcome(values)
+            if waiter.done():
+                continue  # who asked has gone
+            if isinstance(outcome, Refusal):
+                waiter.set_exception(outcome)
+            else:
+                waiter.set_result(outcome)
+
+    def _lose(self) -> None:
+        if self._closing:
+            return
+        self.stopped.set_exception(Fault("the writer is gone"))
+        self.stopped.exception()
+        unknown = InternalError("The service failed and stops; whether this was recorded is not known. Retry it.")
+        for waiter in self._waiting.values():
+            if not waiter.done():
+                waiter.set_exception(unknown)
+        self._waiting.clear()
