@@ -53,6 +53,8 @@ _CANONICAL = {
     digits: re.compile(r"-?(?:0|[1-9][0-9]*)" + (rf"\.[0-9]{{{digits}}}" if digits else ""))
     for digits in _CODES_BY_DIGITS
 }
+_PLAIN = {digits: re.compile(pattern.pattern.removeprefix("-?")) for digits, pattern in _CANONICAL.items()}
+_PLAIN_CHARS_MAX: Final = 15  # fewer than 10^15 minor units, whatever stands there
 FEE_DIGITS: Final = 6
 """How many decimals a fee has beyond its currency's."""
 _MICROS: Final = 10**FEE_DIGITS
@@ -160,6 +162,9 @@ def read_amount(value: object, currency: str, field: str) -> Money:
     Gives `Money` of 0 up to 10^15 - 1 minor units. Raises `Invalid` naming `field` for a negative amount, one with more
     fraction digits than the currency has, one too large, or anything that is not a number.
     """
+    digits = MINOR_DIGITS[currency]
+    if type(value) is str and len(value) <= _PLAIN_CHARS_MAX and _PLAIN[digits].fullmatch(value):
+        return Money(int(value.replace(".", "")), currency)  # what nearly all send: needs no decimals to be exact
     return Money(_scaled(value, currency, field, 0), currency)
 
 

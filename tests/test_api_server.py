@@ -113,7 +113,8 @@ async def test_a_fault_is_500_to_who_waits_and_ends_the_server(tmp_path: Path) -
     async with running(tmp_path) as server:
         await server.authorise("tx-0")
         await server.site.ledger._store.rollback()
-        server.site.ledger._head = server.site.ledger._head._replace(note=b"another history")
+        writer = server.site.ledger._writer
+        writer.head = writer.head._replace(note=b"another history")
         status, told = await server.authorise("tx-1")
         assert (status, told["code"], told["retryable"]) == (500, "internal_error", True)
         assert await asyncio.wait_for(server.task, 10) == FAULT
@@ -161,7 +162,7 @@ async def test_two_servers_share_a_port_when_asked(tmp_path: Path) -> None:
 async def test_a_writer_that_stopped_is_not_ready(tmp_path: Path) -> None:
     async with serving(tmp_path) as site:
         acme = await site.caller("scheme", "acme")
-        site.ledger._head = site.ledger._head._replace(note=b"another history")
+        site.ledger._writer.head = site.ledger._writer.head._replace(note=b"another history")
         body = authorisation("tx-1", "card-1", "1.00")
         assert (await site.post(acme, "/authorisation", body)).facts == (500, "internal_error", None)
         assert (await site.send("GET", "/readyz")).facts == (503, "overloaded", None)

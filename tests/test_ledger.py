@@ -330,7 +330,7 @@ async def test_an_edited_balance_approves_nothing_and_other_cards_are_served(wor
             await ledger.submit(world.webhook(visa, "authorisation", authorisation("t", "c1", "90.00")))
         answer = await ledger.submit(world.webhook(visa, "authorisation", authorisation("u", "c2", "50.00")))
         assert reason_of(answer) == "ok"
-        assert ledger._metrics.integrity_alarms._value.get() == 1
+        assert ledger._writer._metrics.integrity_alarms._value.get() == 1
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ async def test_an_edited_row_about_a_card_approves_nothing(world: World, change:
     async with opened(world) as ledger:
         with pytest.raises(IntegrityViolation):
             await ledger.submit(world.webhook(visa, "authorisation", authorisation("t", "c1", "1.00")))
-        assert ledger._metrics.integrity_alarms._value.get() == 1
+        assert ledger._writer._metrics.integrity_alarms._value.get() == 1
 
 
 @pytest.mark.parametrize("change", ["seq = 1", "seq = seq + 1"])

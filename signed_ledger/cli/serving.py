@@ -82,7 +82,7 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
     run(_check(settings, load_signer, load_checkpoint_signer, terms))
     passphrases.stop_asking()
     service = Service(_with_port(settings, options.workers), load_signer, load_checkpoint_signer, options.workers)
-    if options.workers == 1:
+    if options.workers == 1 and not os.environ.get("XSEP"):
         return run(serve_alone(service))
     return supervise(options.workers, partial(work, service))
 

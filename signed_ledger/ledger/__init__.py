@@ -5,6 +5,7 @@ from signed_ledger.ledger.erasing import plan_erasure
 from signed_ledger.ledger.following import read_keyring, read_tree
 from signed_ledger.ledger.founding import create_ledger, found
 from signed_ledger.ledger.hosting import Host
+from signed_ledger.ledger.ledger import Ledger
 from signed_ledger.ledger.limits import Limits
 from signed_ledger.ledger.remote import RemoteLedger
 from signed_ledger.ledger.submissions import (
@@ -18,7 +19,6 @@ from signed_ledger.ledger.submissions import (
     Webhook,
     decision_of,
 )
-from signed_ledger.ledger.writer import Ledger
 
 __all__ = [
     "Answer",

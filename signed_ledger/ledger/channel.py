@@ -19,6 +19,9 @@ from signed_ledger.records import Evidence, HttpRequest, Iso8583, Request
 Message: TypeAlias = tuple[Any, ...]
 """A number by which the answer finds its question, then what is said."""
 
+MESSAGES_MAX: Final = 16
+"""So many at most in a frame: the other end begins while we go on."""
+
 _LENGTH: Final = struct.Struct("!I")
 
 
@@ -39,6 +42,8 @@ class Channel(asyncio.Protocol):
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(message)
+        if len(self._unsent) >= MESSAGES_MAX:
+            self._flush()
 
     def close(self) -> None:
         """Send what is unsent, then close."""

@@ -5,8 +5,8 @@ from functools import partial
 
 from signed_ledger.errors import Refusal
 from signed_ledger.ledger.channel import Channel, Message, pack_outcome, unpack_webhook
+from signed_ledger.ledger.ledger import Ledger
 from signed_ledger.ledger.submissions import Answer, decision_of
-from signed_ledger.ledger.writer import Ledger
 
 
 class Host:

@@ -1,55 +1,49 @@
-"""The one writer: a queue, a group, one durable step, then the answers.
+"""The one writer: a group, one durable step, then the answers.
 
-While one group is being committed the next one gathers: the commit is the pause, there is no timer (docs/adr/0001).
+While one group is being committed the next one gathers: the commit is the pause, there is no timer (docs/adr/0001). A
+group of webhooks is decided meanwhile, too, upon what the one before it leaves in memory, and without the lock. It is
+written only where its head still is the newest entry once the lock is had; else it is decided again, under the lock.
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from signed_ledger.errors import Busy, Fault, InternalError, Overloaded, Refusal
-from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.following import Head, follow, read_keyring, read_known, read_tree
+from signed_ledger.ledger.following import Head, follow, read_tree
 from signed_ledger.ledger.group import Deferred, Group
 from signed_ledger.ledger.known import Known
-from signed_ledger.ledger.limits import Limits
 from signed_ledger.ledger.queue import Queue
-from signed_ledger.ledger.submissions import (
-    Answer,
-    ChangeRegistry,
-    Decision,
-    Keep,
-    Look,
-    Outcome,
-    Pending,
-    Submission,
-    Tell,
-    Webhook,
-    decision_of,
-)
-from signed_ledger.ledger.verified import signed_entry
+from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Outcome, Pending, Submission, Webhook
 from signed_ledger.ledger.wanting import history_of, wanted_by
-from signed_ledger.merkle import Tree
-from signed_ledger.records import RegisteredKey, Terms, Transaction
+from signed_ledger.records import Transaction
 from signed_ledger.rules import Erase
 from signed_ledger.signing import Signer
-from signed_ledger.store import Store, append_and_erase, read_erasing
+from signed_ledger.store import Store, Wanted, append_and_erase, read_erasing
 from signed_ledger.telemetry import Metrics
 
 log = structlog.get_logger("signed_ledger.ledger")
 
-LOOK_SECONDS: Final = 0.1
-"""The least time between two looks at what other processes wrote: a flood of unknown keys must cost nothing."""
+SHARED_SECONDS: Final = 1.0
+"""So long after another process wrote, groups are decided under the lock: ahead of it, most would be for nothing."""
 
 
-class Ledger:
-    """Decides, records and answers. Several processes may each have one on the same file.
+class Commit(NamedTuple):
+    """A group on its way to disk: who waits for it, and what it is about."""
 
-    Owner of every mutable field: the task of `_run`.
+    task: "asyncio.Task[None]"
+    pendings: list[Pending]
+    names: frozenset[object]
+
+
+class Writer:
+    """Decides and writes, group by group. Owner of every mutable field: `run`, and the commit it has under way.
+
+    `head` and `known` are as decided, `tree` and `_on_disk` are its like on disk.
     """
 
     def __init__(
@@ -57,150 +51,145 @@ class Ledger:
         store: Store,
         known: Known,
         head: Head,
+        queue: Queue,
         *,
         load_signer: Callable[[bytes], Signer],
         clock: Callable[[], int],
         random_bytes: Callable[[int], bytes],
         metrics: Metrics,
-        limits: Limits,
+        group_commands_max: int,
     ) -> None:
         self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.known = known
+        self.head = head
+        self.tree = known.tree
+        self._on_disk = head
         self._store = store
-        self._known = known
-        self._head = head
+        self._queue = queue
         self._load_signer = load_signer
         self._clock = clock
         self._random_bytes = random_bytes
         self._metrics = metrics
-        self._limits = limits
-        self._queue = Queue(limits.queue_commands_max)
-        self._looked = 0.0
-        self._next_look: asyncio.Task[None] | None = None
-        metrics.queue_depth.set_function(self._queue.__len__)
-        self._task = asyncio.create_task(self._run(), name="ledger")
+        self._group_commands_max = group_commands_max
+        self._under_way: Commit | None = None
+        self._shared_until = 0.0
 
-    @classmethod
-    async def open(
-        cls,
-        store: Store,
-        *,
-        load_signer: Callable[[bytes], Signer],
-        clock: Callable[[], int],
-        random_bytes: Callable[[int], bytes],
-        metrics: Metrics | None = None,
-        limits: Limits | None = None,
-    ) -> "Ledger":
-        """Start on an existing ledger: the key registry and the head are verified first.
+    async def run(self) -> None:
+        """Until the queue is closed and empty, or a fault; then `stopped` is set."""
+        pendings: list[Pending] = []
+        try:
+            while await self._queue.wait():
+                pendings = self._queue.next_group(self._group_commands_max)
+                if all(isinstance(pending.submission, Webhook) for pending in pendings):
+                    await self._write_ahead(pendings)
+                else:
+                    await self._flush()
+                    await self._write_locked(pendings)
+                pendings = []
+            await self._flush()
+        except Exception as error:  # own mistakes too: the state is unknown, nothing more may be written
+            self._fail(error, pendings)
 
-        Raises `Invalid` where they do not verify, or where the entry key in use is not to be had.
-        """
-        newest = await store.newest()
-        keyring = await read_keyring(store, newest.seq)
-        entry = signed_entry(newest, keyring)
-        assert newest.note is not None
-        load_signer(keyring.entry_key_at(newest.seq + 1))
-        limits = limits or Limits()
-        return cls(
-            store,
-            await read_known(store, keyring, newest.seq, limits.cache_accounts_max),
-            Head(newest.seq, newest.note, entry.time),
-            load_signer=load_signer,
-            clock=clock,
-            random_bytes=random_bytes,
-            metrics=metrics or Metrics(),
-            limits=limits,
-        )
+    # --- ahead of the lock -----------------------------------------------------------------------------------------
 
-    @property
-    def keyring(self) -> Keyring:
-        """The key registry as of the last group."""
-        return self._known.keyring
-
-    @property
-    def terms(self) -> Terms:
-        """The terms as of the last group."""
-        return self._known.terms
-
-    def find_key(self, kid: str) -> RegisteredKey | None:
-        """The registered key of this kid as of the last group."""
-        return self.keyring.find(kid)
-
-    @property
-    def tree(self) -> Tree:
-        """The tree over all entries as of the last group, on disk and verified. It is replaced, never changed."""
-        return self._known.tree
-
-    async def submit(self, submission: Submission) -> Answer:
-        """Record a decision and give it once it is on disk, never before.
-
-        A webhook that is the same as one before gets that one's answer, `replayed`. A `Refusal` says that nothing was
-        recorded; only `InternalError` says that this is not known. Cancelling cancels the wait only.
-        """
-        answer = await self._queue.ask(submission)
-        assert answer is not None
-        return answer
-
-    async def decide(self, webhook: Webhook) -> Decision:
-        """Submit a webhook; give what its Scheme is told."""
-        return decision_of(await self.submit(webhook))
-
-    def enter(self, webhook: Webhook, tell: Tell) -> None:
-        """Submit a webhook without waiting: `tell` is called once, with what `submit` would give or raise."""
-        self._queue.enter(webhook, tell)
-
-    async def keep(self, keep: Keep) -> None:
-        """Keep a checkpoint or cosignatures; they are on disk when this returns."""
-        await self._queue.ask(keep)
-
-    async def look(self) -> None:
-        """Catch up with all that other processes wrote before this call, key changes above all.
-
-        However many ask, there is one look in `LOOK_SECONDS`, and they share it.
-        """
-        if self._next_look is None:
-            self._next_look = asyncio.create_task(self._look_soon(), name="look")
-        await asyncio.shield(self._next_look)
-
-    async def _look_soon(self) -> None:
-        await asyncio.sleep(self._looked + LOOK_SECONDS - time.monotonic())
-        self._looked = time.monotonic()
-        self._next_look = None  # who asks from here on may know of a later change
-        await self._queue.ask(Look())
-
-    async def close(self) -> None:
-        """Take nothing more, finish what waits, close the store."""
-        self._queue.close()
-        await self._task
-        await self._store.close()
-
-    # --- the writer ------------------------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        while await self._queue.wait():
-            pendings = self._queue.next_group(self._limits.group_commands_max)
-            try:
-                await self._write(pendings)
-            except Busy:
-                busy = Overloaded("Another process is writing; nothing was decided.")
-                self._resolve([(pending, busy) for pending in pendings])
-            except Exception as error:  # own mistakes too: the state is unknown, nothing more may be written
-                self._fail(error, pendings)
-                return
-
-    async def _write(self, pendings: list[Pending]) -> None:
+    async def _write_ahead(self, pendings: list[Pending]) -> None:
         submissions = [pending.submission for pending in pendings]
-        begun = await self._store.begin(self._head.seq, wanted_by(submissions))
-        if len(begun.newer) != 1 or begun.newer[0][1] != self._head.note:
-            self._known.forget()
-            self._head = await follow(self._store, self._known, self._head, begun.newer)
-        group = Group(
-            head=self._head,
-            known=self._known,
+        wanted = wanted_by(submissions)
+        names = frozenset((*wanted.authorisations, *wanted.postings))
+        if self._under_way is not None and not names.isdisjoint(self._under_way.names):
+            await self._flush()  # what is decided must be read back from disk first
+        group = self._peek(submissions, wanted)
+        outcomes = [] if group is None else [(pending, self._settle(group, pending)) for pending in pendings]
+        await self._flush()
+        if group is None:
+            await self._write_locked(pendings)
+            return
+        self._metrics.integrity_alarms.inc(group.violations)
+        if not group.rows:
+            self._resolve(outcomes)
+        elif self._insert(group):
+            commit = asyncio.create_task(self._commit_ahead(group, outcomes), name="commit")
+            commit.add_done_callback(self._stop_if_failed)
+            self._under_way = Commit(commit, pendings, names)
+            await asyncio.sleep(0)  # the commit is handed to its thread now, not when this task next has to wait
+        else:
+            self._shared_until = time.monotonic() + SHARED_SECONDS
+            await self._write_locked(pendings)
+
+    def _insert(self, group: Group) -> bool:
+        """Whether the group could be inserted after what it was decided upon."""
+        try:
+            is_next = self._store.insert_after(self.head.seq, self.head.note, group.rows)
+        except Busy:
+            return False
+        if is_next:
+            self.head = group.head
+            self.known.remember(group.book, group.tree, group.terms_seq)
+        return is_next
+
+    def _peek(self, submissions: list[Submission], wanted: Wanted) -> Group | None:
+        """A group with all that it needs to know; `None` where it must be decided under the lock."""
+        if time.monotonic() < self._shared_until:
+            return None
+        heads = (self.head[:2], self._on_disk[:2])  # the commit under way may come to its end before, or after
+        group = self._group({})
+        more: Wanted | None = wanted
+        while more is not None:
+            peeked = self._store.peek(more)
+            if peeked[:2] not in heads:
+                return None
+            group.learn(peeked.found)
+            more = group.unknown(submissions)
+        return group
+
+    async def _commit_ahead(self, group: Group, outcomes: list[tuple[Pending, Outcome | Deferred]]) -> None:
+        started = time.perf_counter()
+        await self._store.commit()
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self.tree, self._on_disk = group.tree, group.head
+        self._resolve(outcomes)
+
+    async def _flush(self) -> None:
+        """Wait for the commit under way; raises what stopped it."""
+        if self._under_way is not None:
+            await self._under_way.task
+            self._under_way = None
+
+    def _stop_if_failed(self, commit: "asyncio.Task[None]") -> None:
+        if not commit.cancelled() and commit.exception() is not None:
+            self._queue.close()  # and `run` meets it
+
+    # --- under the lock --------------------------------------------------------------------------------------------
+
+    async def _write_locked(self, pendings: list[Pending]) -> None:
+        try:
+            await self._write(pendings)
+        except Busy:
+            self._refuse_busy(pendings)
+
+    def _refuse_busy(self, pendings: list[Pending]) -> None:
+        busy = Overloaded("Another process is writing; nothing was decided.")
+        self._resolve([(pending, busy) for pending in pendings])
+
+    def _group(self, roots: dict[int, bytes]) -> Group:
+        return Group(
+            head=self.head,
+            known=self.known,
             now=self._clock(),
             load_signer=self._load_signer,
             random_bytes=self._random_bytes,
-            roots=await self._roots_of(submissions),
+            roots=roots,
         )
+
+    async def _write(self, pendings: list[Pending]) -> None:
+        submissions = [pending.submission for pending in pendings]
+        begun = await self._store.begin(self.head.seq, wanted_by(submissions))
+        if len(begun.newer) != 1 or begun.newer[0][1] != self.head.note:
+            self.known.forget()
+            self.head = await follow(self._store, self.known, self.head, begun.newer)
+            self.tree, self._on_disk = self.known.tree, self.head
+            self._shared_until = time.monotonic() + SHARED_SECONDS
+        group = self._group(await self._roots_of(submissions))
         group.learn(begun.found)
         if unknown := group.unknown(submissions):
             group.learn(await self._store.read(unknown))
@@ -214,7 +203,7 @@ class Ledger:
         if not isinstance(submissions[0], ChangeRegistry):
             return {}
         sizes = {history.size for one in submissions if (history := history_of(one)) is not None}
-        return {size: (await read_tree(self._store, size)).root() for size in sizes if size <= self._head.seq + 1}
+        return {size: (await read_tree(self._store, size)).root() for size in sizes if size <= self.head.seq + 1}
 
     def _settle(self, group: Group, pending: Pending) -> Answer | Refusal | Deferred | None:
         try:
@@ -230,14 +219,15 @@ class Ledger:
         started = time.perf_counter()
         if isinstance(first, Erase):
             await append_and_erase(self._store, group.rows, first.card_id, group.erasures)
-            self._known.forget()
+            self.known.forget()
         else:
             await self._store.append(group.rows)
         self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        self._head = group.head
-        self._known.remember(group.book, group.tree, group.terms_seq)
+        self.head = group.head
+        self.tree, self._on_disk = group.tree, group.head
+        self.known.remember(group.book, group.tree, group.terms_seq)
         if any(table == "keys" for table, _ in group.rows):
-            self._known.forget()  # what is in memory may rest on a key that is no longer trusted
+            self.known.forget()  # what is in memory may rest on a key that is no longer trusted
 
     def _resolve(self, outcomes: list[tuple[Pending, Outcome | Deferred]]) -> None:
         """Tell each who waits: after the commit, so what is told is on disk."""
@@ -261,12 +251,13 @@ class Ledger:
         kinds = Counter((body.type, body.reason) for body in bodies if isinstance(body, Transaction))
         for kind, count in kinds.items():
             self._metrics.decisions.labels(*kind).inc(count)
-        log.debug("recorded", answers=len(answers), head_seq=self._head.seq)
+        log.debug("recorded", answers=len(answers), head_seq=self.head.seq)
 
     def _fail(self, error: Exception, pendings: list[Pending]) -> None:
         log.critical("fault", reason=str(error), exc_info=error)
         unknown = InternalError("The service failed and stops; whether this was recorded is not known. Retry it.")
-        self._queue.is_closed = True
-        self._queue.abandon(pendings, unknown)
+        self._queue.close()
+        committing = [] if self._under_way is None else self._under_way.pendings
+        self._queue.abandon([*committing, *pendings], unknown)
         self.stopped.set_exception(error if isinstance(error, Fault) else Fault(str(error)))
         self.stopped.exception()

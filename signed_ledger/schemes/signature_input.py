@@ -6,6 +6,7 @@ the caller: the key, the time, and the values that are signed.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Invalid, SignatureInvalid, SignatureMissing, TooLarge
@@ -45,12 +46,19 @@ WEBHOOK: Final = Coverage((*READING.components, "content-type", "content-digest"
 class OurSignature(NamedTuple):
     """One signature with our tag, well-formed; times in seconds. `params` is the text of its @signature-params."""
 
-    components: list[str]
+    components: tuple[str, ...]
     params: str
     created: int
     expires: int | None
     keyid: str
-    signature: bytes
+    signature: bytes = b""
+
+
+class Inputs(NamedTuple):
+    """What Signature-Input says: the labels of all members, and by label those with our tag, without a signature."""
+
+    labels: frozenset[str]
+    ours: dict[str, OurSignature]
 
 
 def has_our_tag(request: HttpRequest) -> bool:
@@ -68,16 +76,25 @@ def find_ours(request: HttpRequest, coverage: Coverage) -> list[OurSignature]:
     signatures_text = _read_field(request, "signature")
     check_size(len(inputs_text) + len(signatures_text))
     try:
-        inputs = parse_inner_lists(inputs_text, "signature-input")
-        ours = {label: member for label, member in inputs.items() if _OUR_TAG.search(member.params)}
-        if not ours:
-            raise SignatureMissing(f'Signature-Input has no member with tag="{TAG}".', field="signature-input")
+        inputs = _read_inputs(inputs_text, coverage)
         signatures = parse_byte_sequences(signatures_text, "signature")
-        if inputs.keys() != signatures.keys():
+        if inputs.labels != signatures.keys():
             raise Invalid("signature", "must have the same labels as Signature-Input")
-        return [_read_ours(member, signatures[label], coverage) for label, member in ours.items()]
+        return [
+            ours._replace(signature=read_bytes(signatures[label], "signature")) for label, ours in inputs.ours.items()
+        ]
     except Invalid as wrong:
         raise as_refusal(wrong) from wrong
+
+
+@lru_cache(maxsize=256)
+def _read_inputs(text: str, coverage: Coverage) -> Inputs:
+    """Kept: the requests that one key signs in one second mostly have the same text, and reading it takes a while."""
+    members = parse_inner_lists(text, "signature-input")
+    ours = {label: member for label, member in members.items() if _OUR_TAG.search(member.params)}
+    if not ours:
+        raise SignatureMissing(f'Signature-Input has no member with tag="{TAG}".', field="signature-input")
+    return Inputs(frozenset(members), {label: _read_ours(member, coverage) for label, member in ours.items()})
 
 
 def check_size(size: int) -> None:
@@ -97,7 +114,7 @@ def _read_field(request: HttpRequest, name: str) -> str:
     return value
 
 
-def _read_ours(member: InnerList, signature: str, coverage: Coverage) -> OurSignature:
+def _read_ours(member: InnerList, coverage: Coverage) -> OurSignature:
     if not member.is_plain:
         raise Invalid(
             "signature-input",
@@ -115,9 +132,9 @@ def _read_ours(member: InnerList, signature: str, coverage: Coverage) -> OurSign
         raise Invalid("signature-input", f'must have the parameter "{"created" if created is None else "keyid"}"')
     if alg not in (None, "ed25519"):
         raise Invalid("signature-input", 'must have alg="ed25519", or no alg')
-    components = read_items(member)
+    components = tuple(read_items(member))
     _check_components(components, coverage)
-    return OurSignature(components, member.text, created, expires, keyid, read_bytes(signature, "signature"))
+    return OurSignature(components, member.text, created, expires, keyid)
 
 
 def _read_integer(params: dict[str, str | int], name: str) -> int | None:
@@ -134,7 +151,7 @@ def _read_string(params: dict[str, str | int], name: str) -> str | None:
     return value
 
 
-def _check_components(components: list[str], coverage: Coverage) -> None:
+def _check_components(components: tuple[str, ...], coverage: Coverage) -> None:
     names = set(components)
     if len(components) > COMPONENTS_MAX or len(names) != len(components):
         raise Invalid("signature-input", f"must name at most {COMPONENTS_MAX} components, each once")

@@ -2,9 +2,11 @@
 
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
@@ -21,6 +23,8 @@ APPLICATION_ID: Final = 0x534C4731  # "SLG1"
 SCHEMA_VERSION: Final = 3
 CACHE_KIB: Final = 65_536
 WAL_PAGES: Final = 4_000
+ROWS_AT_ONCE: Final = 64
+"""Of each table there is a prepared statement for each number of rows up to this."""
 
 
 class Connection(aiosqlite.Connection):
@@ -32,12 +36,35 @@ class Connection(aiosqlite.Connection):
         Raises `Busy` where another process held the write lock for too long, `Fault` for any other failure of SQLite.
         """
         call = cast(Awaitable[T], self._execute(partial(step, self._conn, *args, **kwargs)))  # type: ignore[no-untyped-call]
-        try:
+        with telling_failures():
             return await call
-        except sqlite3.Error as error:
-            if is_busy(error):
-                raise Busy("another process is writing to the ledger") from error
-            raise Fault(f"the ledger's database failed: {error}") from error
+
+    @property
+    def sqlite(self) -> sqlite3.Connection:
+        """For a step that is not worth a hand-over, while no other runs."""
+        return self._conn
+
+
+@contextmanager
+def at_once(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do not wait for the lock."""
+    (waiting_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {waiting_ms}")
+
+
+@contextmanager
+def telling_failures() -> Iterator[None]:
+    """Raise what SQLite raises as `Busy` or `Fault`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if is_busy(error):
+            raise Busy("another process is writing to the ledger") from error
+        raise Fault(f"the ledger's database failed: {error}") from error
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -133,7 +160,7 @@ def _build(path: Path, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
 
 
 def insert_rows(connection: sqlite3.Connection, rows: list[tuple[str, tuple[Any, ...]]]) -> None:
-    """Insert (table, row) pairs, many in one statement.
+    """Insert (table, row) pairs, all of a table's in one statement where they are no more than `ROWS_AT_ONCE`.
 
     Python gives its lock away and has to win it back at each step of a statement, so a row a step would have the event
     loop's thread and this one wait for each other all the time (docs/PERFORMANCE.md).
@@ -142,12 +169,14 @@ def insert_rows(connection: sqlite3.Connection, rows: list[tuple[str, tuple[Any,
     for table, row in rows:
         by_table.setdefault(table, []).append(row)
     for table, table_rows in by_table.items():
-        done = 0
-        for size in _ROWS_AT_ONCE:
-            while len(table_rows) - done >= size:
-                values = [value for row in table_rows[done : done + size] for value in row]
-                connection.execute(_INSERTS[table, size], values)
-                done += size
+        for start in range(0, len(table_rows), ROWS_AT_ONCE):
+            some = table_rows[start : start + ROWS_AT_ONCE]
+            connection.execute(_insert(table, len(some)), [*chain.from_iterable(some)])
+
+
+@cache
+def _insert(table: str, rows: int) -> str:
+    return _TABLES[table].insert(rows)
 
 
 def schema_statements(tables: tuple[Table, ...] = TABLES) -> list[str]:
@@ -185,11 +214,11 @@ def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
         f"cache_size = -{CACHE_KIB}",
         f"wal_autocheckpoint = {WAL_PAGES}",
         "trusted_schema = OFF",
+        "temp_store = MEMORY",  # a statement of several rows keeps a journal of its own, by default in a file
         "secure_delete = ON",  # what a split page leaves behind, too: an erasure is to be one
     ):
         connection.execute(f"PRAGMA {pragma}")
 
 
-_OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "check_same_thread": False, "cached_statements": 256}
-_ROWS_AT_ONCE: Final = (64, 16, 4, 1)
-_INSERTS: Final = {(table.name, size): table.insert(size) for table in TABLES for size in _ROWS_AT_ONCE}
+_OPTIONS: Final[dict[str, Any]] = {"isolation_level": None, "check_same_thread": False, "cached_statements": 1024}
+_TABLES: Final = {table.name: table for table in TABLES}

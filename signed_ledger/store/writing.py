@@ -10,7 +10,7 @@ from signed_ledger.errors import Fault
 from signed_ledger.records import AccountId, AuthorisationKey, PostingKey
 from signed_ledger.records import scheme as scheme_account
 from signed_ledger.records.messages import POSTINGS
-from signed_ledger.store.connection import Connection, connect, insert_rows
+from signed_ledger.store.connection import Connection, at_once, connect, insert_rows, open_database, telling_failures
 from signed_ledger.store.entries import (
     StoredEntry,
     entry_of,
@@ -88,15 +88,40 @@ class Begun(NamedTuple):
     found: Found
 
 
-class Store:
-    """The one writer's connection to a ledger. Between `begin` and `append` or `rollback` it holds the write lock."""
+class Peeked(NamedTuple):
+    """What was found when the newest entry was `note` at `seq`; another process may have written since."""
 
-    def __init__(self, connection: Connection) -> None:
+    seq: int
+    note: bytes
+    found: Found
+
+
+class Store:
+    """The one writer's connections to a ledger. Between `begin` and `append` or `rollback` it holds the write lock.
+
+    The second connection only reads, so that it can while the first one commits.
+    """
+
+    def __init__(self, connection: Connection, reading: sqlite3.Connection) -> None:
         self._connection = connection
+        self._reading = reading
 
     @classmethod
     async def open(cls, path: Path, *, busy_timeout_ms: int) -> "Store":
-        return cls(await connect(path, busy_timeout_ms=busy_timeout_ms))
+        connection = await connect(path, busy_timeout_ms=busy_timeout_ms)
+        try:
+            return cls(connection, open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True))
+        except BaseException:
+            await connection.close()
+            raise
+
+    def peek(self, wanted: Wanted) -> Peeked:
+        """Read what is wanted without the lock, while the other connection may be committing.
+
+        This waits for the file, and not for a thread: a hand-over costs more than a group's few reads.
+        """
+        with telling_failures():
+            return _peek(self._reading, wanted)
 
     async def begin(self, known_seq: int, wanted: Wanted) -> Begun:
         """Take the write lock, then read the head and what is wanted. Raises `Busy` where the lock is not to be had."""
@@ -108,6 +133,19 @@ class Store:
     async def append(self, rows: list[tuple[str, Row]]) -> None:
         """Insert and commit, synchronous to disk. Any failure is a `Fault`: what was written is then unknown."""
         await self._connection.run(_append, rows)
+
+    def insert_after(self, seq: int, note: bytes, rows: list[tuple[str, Row]]) -> bool:
+        """Take the lock, and insert where the head still is the entry `note` at `seq`; give whether that was so.
+
+        What is inserted counts once `commit` is done. Raises `Busy` at once where the lock is not free. This works in
+        memory, on the caller's thread: a hand-over for each statement costs more than they do.
+        """
+        with telling_failures():
+            return _insert_after(self._connection.sqlite, seq, note, rows)
+
+    async def commit(self) -> None:
+        """What `insert_after` inserted goes to disk, synchronously. Any failure is a `Fault`."""
+        await self._connection.run(_commit)
 
     async def rollback(self) -> None:
         await self._connection.run(_rollback)
@@ -138,13 +176,26 @@ class Store:
         return self._connection
 
     async def close(self) -> None:
+        self._reading.close()  # first: the last one to close takes the WAL back into the file, if it may write
         await self._connection.close()
 
 
 def _begin(connection: sqlite3.Connection, known_seq: int, wanted: Wanted) -> Begun:
     connection.execute("BEGIN IMMEDIATE")
-    newer = connection.execute("SELECT seq, note FROM entries WHERE seq >= ? ORDER BY seq", (known_seq,)).fetchall()
-    return Begun(newer, _read(connection, wanted))
+    return Begun(_newer(connection, known_seq), _read(connection, wanted))
+
+
+def _peek(connection: sqlite3.Connection, wanted: Wanted) -> Peeked:
+    connection.execute("BEGIN")
+    try:
+        seq, note = connection.execute(_HEAD).fetchone() or (-1, b"")
+        return Peeked(seq, note, _read(connection, wanted))
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _newer(connection: sqlite3.Connection, known_seq: int) -> list[tuple[int, bytes]]:
+    return connection.execute("SELECT seq, note FROM entries WHERE seq >= ? ORDER BY seq", (known_seq,)).fetchall()
 
 
 def _read(connection: sqlite3.Connection, wanted: Wanted) -> Found:
@@ -190,11 +241,32 @@ def _authorisation(row: Row) -> FoundAuthorisation:
 
 
 def _append(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
+    _insert(connection, rows)
+    _commit(connection)
+
+
+def _insert(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
     try:
         insert_rows(connection, rows)
+    except sqlite3.Error as error:
+        raise Fault(f"the commit failed: {error}") from error
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise Fault(f"the commit failed: {error}") from error
+
+
+def _insert_after(connection: sqlite3.Connection, seq: int, note: bytes, rows: list[tuple[str, Row]]) -> bool:
+    with at_once(connection):
+        connection.execute("BEGIN IMMEDIATE")
+    if _newer(connection, seq) != [(seq, note)]:
+        _rollback(connection)
+        return False
+    _insert(connection, rows)
+    return True
 
 
 def _rollback(connection: sqlite3.Connection) -> None:
@@ -253,6 +325,7 @@ CROSS JOIN postings AS n
 LEFT JOIN entries AS e ON e.seq = n.seq
 LEFT JOIN parts AS p ON p.seq = n.seq
 """
+_HEAD: Final = "SELECT seq, note FROM entries ORDER BY seq DESC LIMIT 1"
 _CURRENCIES: Final = """
 WITH RECURSIVE each(currency) AS (
     SELECT min(currency) FROM account_states WHERE owner = ?1
