@@ -188,14 +188,20 @@ async def end_lives(sample: Sample, ledger: Ledger) -> None:
 
 def fail_the_disk(ledger: Ledger, reached: bool) -> None:
     """From now on a commit fails: before the disk had it, or after."""
-    append = ledger._store.append
+    store = ledger._store
+    append, commit = store.append, store.commit
 
-    async def failing(rows: list[tuple[str, tuple[Any, ...]]]) -> None:
+    async def append_and_fail(rows: list[tuple[str, tuple[Any, ...]]]) -> None:
         if reached:
             await append(rows)
         raise Fault("the disk failed")
 
-    ledger._store.append = failing  # type: ignore[method-assign]
+    async def commit_and_fail() -> None:
+        if reached:
+            await commit()
+        raise Fault("the disk failed")
+
+    store.append, store.commit = append_and_fail, commit_and_fail  # type: ignore[method-assign]
 
 
 def edit(path: Path, statement: str, *values: Any) -> None:

@@ -39,18 +39,20 @@ async def run_server(
     `stop`, a signal above all, is the caller's. Raises `OSError` where an address is not to be had.
     """
     runner = ProblemRunner(app, shutdown_timeout=settings.shutdown_timeout_s)
-    async with run_admin(admin_app, settings) as admin_port:
-        try:
+    try:
+        async with run_admin(admin_app, settings) as admin_port:
             port = await _listen(runner, settings.host, settings.port, reuse_port=reuse_port)
             app[SIGNATURES].authorities = replace(settings, port=port).answered_authorities
             log.info("serving", host=settings.host, port=port, admin_host=settings.admin_host, admin_port=admin_port)
             ready(port, admin_port)
             ledger.stopped.add_done_callback(lambda _: stop.set())
             await stop.wait()
-        finally:
             log.info("stopping")
             await runner.cleanup()
             await ledger.close()
+    finally:
+        await runner.cleanup()
+        await ledger.close()
     log.info("stopped")
     return FAULT if ledger.stopped.done() else STOPPED
 

@@ -100,6 +100,7 @@ class Queue:
     def put_back(self, deferred: list[Pending]) -> None:
         """What could not be decided yet comes first the next time."""
         self._waiting.extendleft(reversed(deferred))
+        self._work.set()
 
     def resolve(self, outcomes: Iterable[tuple[Pending, Outcome]]) -> None:
         """Tell each who waits."""

@@ -78,7 +78,7 @@ class Writer:
         """Until the queue is closed and empty, or a fault; then `stopped` is set."""
         pendings: list[Pending] = []
         try:
-            while await self._queue.wait():
+            while await self._queue.wait() or await self._flush():
                 pendings = self._queue.next_group(self._group_commands_max)
                 if all(isinstance(pending.submission, Webhook) for pending in pendings):
                     await self._write_ahead(pendings)
@@ -86,7 +86,6 @@ class Writer:
                     await self._flush()
                     await self._write_locked(pendings)
                 pendings = []
-            await self._flush()
         except Exception as error:  # own mistakes too: the state is unknown, nothing more may be written
             self._fail(error, pendings)
 
@@ -149,11 +148,13 @@ class Writer:
         self.tree, self._on_disk = group.tree, group.head
         self._resolve(outcomes)
 
-    async def _flush(self) -> None:
-        """Wait for the commit under way; raises what stopped it."""
-        if self._under_way is not None:
-            await self._under_way.task
-            self._under_way = None
+    async def _flush(self) -> bool:
+        """Wait for the commit under way; raises what stopped it. Gives whether it put something back to be decided."""
+        if self._under_way is None:
+            return False
+        await self._under_way.task
+        self._under_way = None
+        return len(self._queue) > 0
 
     def _stop_if_failed(self, commit: "asyncio.Task[None]") -> None:
         if not commit.cancelled() and commit.exception() is not None:

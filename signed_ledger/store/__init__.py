@@ -16,16 +16,15 @@ from signed_ledger.store.log import KeptCheckpoint
 from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
 from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
 from signed_ledger.store.statements import Movement, Statement, StatementWanted
-from signed_ledger.store.writing import (
-    Begun,
+from signed_ledger.store.wanted import (
     Found,
     FoundAccount,
     FoundAuthorisation,
     FoundCard,
     FoundSettlements,
-    Store,
     Wanted,
 )
+from signed_ledger.store.writing import Begun, Store
 from signed_ledger.tables import DERIVED_TABLES, LEDGER_TABLES, TABLES, Row, Table, derived_rows, ledger_rows
 
 __all__ = [

@@ -15,7 +15,7 @@ from signed_ledger.store.erased import find_erased
 from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_edges, read_tile
 from signed_ledger.store.moments import Moment, Span, find_span, head_seq
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
-from signed_ledger.store.writing import read_posted
+from signed_ledger.store.wanted import read_posted
 from signed_ledger.tables import TOTALS, authorisation_of
 
 P = ParamSpec("P")
