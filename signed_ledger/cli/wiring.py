@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
+from typing import Final
 
 from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.config import Settings
@@ -19,10 +20,26 @@ from signed_ledger.signing import KeyFileRefused, KeyFolder, Signer
 from signed_ledger.store import Store
 from signed_ledger.telemetry import Metrics
 
+RANDOM_POOL_BYTES: Final = 4096
+
 
 def clock() -> int:
     """Now, in microseconds since 1970 UTC."""
     return time.time_ns() // 1000
+
+
+def random_pool() -> Callable[[int], bytes]:
+    """Random bytes as `os.urandom` gives them, fetched many at a time: an entry's salts are a few calls else."""
+    pool = bytearray()
+
+    def take(size: int) -> bytes:
+        if len(pool) < size:
+            pool.extend(os.urandom(max(size, RANDOM_POOL_BYTES)))
+        taken = bytes(pool[-size:])
+        del pool[-size:]
+        return taken
+
+    return take
 
 
 def passphrases_of(options: argparse.Namespace, settings: Settings) -> Passphrases:
@@ -91,7 +108,7 @@ async def _verified_ledger(
             store,
             load_signer=load_signer,
             clock=clock,
-            random_bytes=os.urandom,
+            random_bytes=random_pool(),
             metrics=metrics,
             limits=Limits(
                 queue_commands_max=settings.queue_commands_max,
