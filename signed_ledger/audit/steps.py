@@ -67,6 +67,14 @@ class Tally:
         """A fault that one damage makes of many entries: told once, at the first, with their number."""
         self._repeated.setdefault((step, cause), _Repeated(seq, reason)).add(seq)
 
+    @property
+    def is_clean(self) -> bool:
+        return not self.findings and not self._repeated
+
+    def forget_checked(self) -> None:
+        """What was checked so far is counted elsewhere."""
+        self.checked = dict.fromkeys(Step, 0)
+
     def sorted_findings(self) -> list[Finding]:
         """In order of seq, then step; what has no seq comes last."""
         repeated = [Finding(one.first, step, printable(one.told())) for (step, _), one in self._repeated.items()]
