@@ -6,12 +6,13 @@ nothing is said here: one process goes through it all, and finds every fault in 
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from operator import add
 from typing import TypeVar
 
 from signed_ledger.audit.assumed import Assumed, Place, Seqs
 from signed_ledger.audit.core import AUTHORITIES_MAX, Audit, Kept
 from signed_ledger.audit.settlements import Unjudged
-from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.audit.steps import Step, Tally, nothing_checked
 from signed_ledger.merkle import Tile, Tree
 from signed_ledger.records import AccountId, CardState, PostingKey, State, Unsettled
 from signed_ledger.rules import Book
@@ -60,7 +61,7 @@ class Ended:
 class Told:
     """What a report tells of a stretch, or of several."""
 
-    checked: dict[Step, int]
+    checked: list[int]
     transactions: int
     batches: int
     first_time: int | None
@@ -71,14 +72,14 @@ class Told:
 
     @classmethod
     def of_nothing(cls) -> "Told":
-        return cls(dict.fromkeys(Step, 0), 0, 0, None, (), 0, None, False)
+        return cls(nothing_checked(), 0, 0, None, (), 0, None, False)
 
     def and_then(self, more: "Told", *, form: int, judged: int) -> "Told":
         """Both, the other after this. `form` is the newest form in this; `judged` settlements were judged in between.
 
         The mark of a checkpoint says what the newest form was, which its own stretch need not have shown.
         """
-        checked = {step: count + more.checked[step] for step, count in self.checked.items()}
+        checked = list(map(add, self.checked, more.checked))
         checked[Step.DECISIONS] += judged
         kept = more.kept and more.kept._replace(mark=more.kept.mark._replace(form=max(form, more.kept.mark.form)))
         return Told(
@@ -100,7 +101,7 @@ def begun(audit: Audit, assumed: Assumed) -> Begun:
     return Begun(last, assumed.tree.partial_tiles(), dict(audit.keys), assumed.accounts, assumed.cards, assumed.lives)
 
 
-def ended(audit: Audit, before: Begun | None, checked: Mapping[Step, int]) -> Ended:
+def ended(audit: Audit, before: Begun | None, checked: list[int]) -> Ended:
     """What there is to say of a stretch that was audited without a fault; `before` is what `begun` gave of it."""
     replay, book = audit.replay, audit.replay.balances.book
     return Ended(
@@ -118,7 +119,7 @@ def ended(audit: Audit, before: Begun | None, checked: Mapping[Step, int]) -> En
         unjudged=replay.unjudged or [],
         forms=(replay.events.oldest_form, replay.events.form),
         told=Told(
-            dict(checked),
+            list(checked),
             replay.transactions,
             replay.batches.count,
             audit.first_time,
@@ -162,7 +163,7 @@ class Joined:
     def absorb_into(self, audit: Audit, tally: Tally) -> None:
         """Make the audit of the last stretch, which knows the newest keys and entry, that of the whole ledger."""
         told = self._told
-        tally.checked = dict(told.checked)
+        tally.checked = list(told.checked)
         audit.replay.transactions, audit.replay.batches.count = told.transactions, told.batches
         audit.replay.balances.book.accounts = self._accounts
         audit.first_time, audit.kept, audit.seen.was_met = told.first_time, told.kept, told.was_seen

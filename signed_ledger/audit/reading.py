@@ -109,7 +109,7 @@ class LedgerFile:
             if not ahead:
                 return
             seq = min(ahead)
-            yield Position(seq, tuple([stream.take(seq) for stream in streams]))
+            yield Position(seq, tuple([s.take(seq) if s.seq == seq else s.nothing for s in streams]))
 
     def can_read(self, table: Table) -> bool:
         return self._readable[table.name]
@@ -207,7 +207,7 @@ class LedgerFile:
 class _Stream:
     """One table's rows in order of seq, one row ahead."""
 
-    __slots__ = ("_cursor", "_next", "_table", "_tally", "is_readable", "seq")
+    __slots__ = ("_cursor", "_next", "_table", "_tally", "is_readable", "nothing", "seq")
 
     def __init__(self, connection: sqlite3.Connection, table: Table, tally: Tally, select: str | None) -> None:
         self._table = table
@@ -216,6 +216,7 @@ class _Stream:
         self._next: Row = ()
         self.seq: int | None = -(2**63)
         self.is_readable = select is not None
+        self.nothing: list[Row] | None = None if select is None else []  # what stands at any seq but the next
         self._start(select)
 
     def take(self, seq: int) -> list[Row] | None:
@@ -255,7 +256,7 @@ class _Stream:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_MACHINE:
             raise Invalid(self._table.name, f"could not be read: {error}") from error
         self._tally.fault(None, _step_of(self._table), f"{self._table.name} can not be read to its end: {error}")
-        self.seq, self.is_readable = None, False
+        self.seq, self.is_readable, self.nothing = None, False, None
 
 
 def _step_of(table: Table) -> Step:
