@@ -29,6 +29,7 @@ from signed_ledger.rules import Asked, Authorised, Book, Command, Slot, accounts
 from signed_ledger.sealing import Place, Sealed, seal
 from signed_ledger.signing import Signer
 from signed_ledger.tables import derived_rows, ledger_rows
+from tests.stretching import meet
 from tests.support import Sample
 from tests.tampering import Copy, found
 from tests.world import ORIGIN, Party, authorisation, presentment
@@ -239,8 +240,14 @@ class Cheats(list[Cheat]):
 
 
 def assert_found(sample: Sample, copy: Copy, attempt: Cheat) -> None:
-    """The audit finds the attempt exactly where that says: all of (seq, step), and nothing else."""
+    """The audit finds the attempt exactly where that says: all of (seq, step), and nothing else.
+
+    Nor is it overlooked where what was there before and what is written now are audited side by side.
+    """
     with copy.edited() as connection:
-        expected = attempt(CheatingIssuer(connection, sample))
+        issuer = CheatingIssuer(connection, sample)
+        first = issuer.next_seq
+        expected = attempt(issuer)
+    assert not meet(copy.path, [first], sample.trust)
     report = copy.audit(sample.trust)
     assert found(report) == expected, report.faults

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from signed_ledger.audit.assumed import Assumed
 from signed_ledger.audit.past import Past, Remembered
 from signed_ledger.errors import Invalid
 from signed_ledger.records import (
@@ -74,7 +75,7 @@ class Balances:
         self._sums = Doubts()  # what is to be settled, by Scheme
         self._terms = Doubts()  # one, by ""
 
-    def resume(self, past: Past, terms: Terms | None) -> None:
+    def resume(self, past: Past | Assumed, terms: Terms | None) -> None:
         """Go on from the past; what was to be settled then is not known until the Scheme's next settlement."""
         self.book = Book(Remembered(past.account), cards=Remembered(past.card), postings=Remembered(past.posting))
         self.book.terms = terms or self.book.terms

@@ -1,8 +1,9 @@
 """The audit without its I/O: positions in, faults out. Ed25519 is left to the caller, who may do it many at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from signed_ledger.audit.assumed import Assumed, Place
 from signed_ledger.audit.derived import compare_rows, refuse_rows
 from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
@@ -71,9 +72,9 @@ class Audit:
         self.replay = Replay(tally, read_again, self.erasing)
         self.first_time: int | None = None
         self.last_time: int | None = None
-        self.authorities: set[str] = set()
+        self.authorities: dict[str, None] = {}
         self.kept: Kept | None = None
-        self._keys: list[int] = []
+        self.keys: dict[int, bytes | None] = {}  # by seq the leaf hashes of key, terms and erasure entries
         self._start = 0
         self._look_up = look_up or _as_it_is
         self.hosts_not_signed = 0
@@ -81,19 +82,32 @@ class Audit:
 
     def resume(self, past: Past, mark: Mark) -> None:
         """Go on after the entries of the past; raises `Invalid` where what was verified can not be read again."""
-        keys = [past.opened(seq) for seq in mark.keys]
-        last = past.opened(past.size - 1)
+        keys, last = self._go_on(past, mark.keys)
         if not past.ends_a_batch():
             raise Invalid("checkpoint", "ends within a batch")
-        self.opener.resume([opened for opened in keys if not isinstance(opened.body, Terms)], last)
-        self.log.tree = past.tree.copy()
         self.seen.check(self.opener.registry.keyring, past.tree.root())
-        terms = [opened.body for opened in keys if isinstance(opened.body, Terms)]
-        self.replay.resume(past, terms[-1] if terms else None, mark.form)
-        self._keys, self._start = list(mark.keys), past.size
+        self.replay.resume(past, _terms(keys), mark.form)
+        self._start = past.size
         assert keys[0].entry is not None
         assert last.entry is not None
         self.first_time, self.last_time = keys[0].entry.time, last.entry.time
+
+    def begin(self, assumed: Assumed, seqs: Sequence[int]) -> None:
+        """Begin with the first entry after what is assumed, the key and terms entries in it being at `seqs`.
+
+        Raises `Invalid` where what is assumed can not be read.
+        """
+        keys, _ = self._go_on(assumed, seqs)
+        self.replay.begin(assumed, _terms(keys))
+        self._tally.forget_checked()
+
+    def _go_on(self, past: Past | Assumed, seqs: Sequence[int]) -> tuple[list[Opened], Opened]:
+        keys = [past.opened(seq) for seq in seqs]
+        last = past.opened(past.size - 1)
+        self.opener.resume([opened for opened in keys if not isinstance(opened.body, Terms)], last)
+        self.log.tree = past.tree.copy()
+        self.keys = {opened.seq: opened.leaf for opened in keys}
+        return keys, last
 
     def open(self, position: Position) -> Opened:
         """Raises `CanNotResume` where the entries that were verified before are to be verified again."""
@@ -132,17 +146,24 @@ class Audit:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
 
     def _keep(self, opened: Opened, rows: list[tuple[str, Row]]) -> None:
-        self._keys += [opened.seq for name, _ in rows if name == "keys"]
+        if any(name == "keys" for name, _ in rows):
+            self.keys[opened.seq] = opened.leaf
         checkpoints, cosignatures = opened.position.rows[_CHECKPOINTS : _CHECKPOINTS + 2]
         if checkpoints and type(checkpoints[0][1]) is bytes:
-            mark = Mark(LEDGER, tuple(self._keys), self.replay.form)
+            mark = Mark(LEDGER, tuple(self.keys), self.replay.events.form)
             self.kept = Kept(opened.seq + 1, checkpoints[0][1], tuple(cosignatures or ()), mark)
+
+    @property
+    def last(self) -> Place | None:
+        """The entry that was opened last."""
+        last = self.opener.last
+        return None if last is None or last.entry is None else Place(last.seq, last.leaf, last.entry.time)
 
     def _take_host(self, evidence: Evidence) -> None:
         if not signs_host(evidence):
             self.hosts_not_signed += 1
         elif len(self.authorities) < AUTHORITIES_MAX:
-            self.authorities.add(evidence.request.authority)
+            self.authorities[evidence.request.authority] = None
 
     def _refuse(self, opened: Opened, check: Check) -> None:
         if check.step is Step.LOG:
@@ -153,6 +174,11 @@ class Audit:
         else:
             opened.request = None
             self._tally.fault(opened.seq, check.step, "the Scheme's signature does not verify")
+
+
+def _terms(keys: list[Opened]) -> Terms | None:
+    terms = [opened.body for opened in keys if isinstance(opened.body, Terms)]
+    return terms[-1] if terms else None
 
 
 def _as_it_is(position: Position, rows: list[tuple[str, Row]] | None) -> Position:

@@ -48,6 +48,10 @@ class Erasing:
         self._faults: defaultdict[int, list[tuple[int, Step, str]]] = defaultdict(list)
         self._unsettled: dict[str, int] = {}  # by Scheme: the erasure that erased a posting of it
 
+    @property
+    def has_claims(self) -> bool:
+        return bool(self._claims)
+
     # --- while entries are opened ----------------------------------------------------------------------------------
 
     def look(self, entry: Entry, stored: dict[str, object]) -> dict[str, int]:

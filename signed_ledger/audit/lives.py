@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from signed_ledger.audit.assumed import Seqs
 from signed_ledger.encoding import decode_body
 from signed_ledger.errors import Invalid
 from signed_ledger.merkle import leaf_hash
@@ -15,6 +16,8 @@ from signed_ledger.rules import Authorised, authorisation_after
 
 ReadAgain = Callable[[int], tuple[Any, Any]]
 """Gives the note and body that stand at a seq."""
+Ask = Callable[[str, str], Seqs | None]
+"""Gives what is known of a Scheme's transaction before."""
 
 
 class Life(NamedTuple):
@@ -29,15 +32,23 @@ class Lives:
 
     def __init__(self, read_again: ReadAgain) -> None:
         self._read_again = read_again
-        # The seq it began at and the newest; one number where they are the same, since most ledgers have many of those.
-        self._seqs: dict[str, dict[str, int | tuple[int, int]]] = defaultdict(dict)
+        self._ask: Ask | None = None
+        self.seqs: dict[str, dict[str, Seqs]] = defaultdict(dict)
 
-    def resume(self, seqs: dict[str, dict[str, int | tuple[int, int]]]) -> None:
+    def resume(self, seqs: dict[str, dict[str, Seqs]]) -> None:
         """Go on with what is known of transactions that began before."""
-        self._seqs = seqs
+        self.seqs = seqs
 
-    def began_at(self, key: AuthorisationKey) -> int | None:
-        seqs = self._seqs[key.scheme].get(key.transaction_id)
+    def begin(self, ask: Ask) -> None:
+        """Ask this of a transaction that must have begun before; of one that begins it is assumed that it had not."""
+        self._ask = ask
+
+    def began_at(self, body: CardTransaction) -> int | None:
+        """The seq of the entry with which the transaction that this is about began."""
+        known, name = self.seqs[body.scheme], body.transaction_id
+        seqs = known.get(name)
+        if seqs is None and self._ask is not None and not body.opens and (found := self._ask(body.scheme, name)):
+            known[name] = seqs = found
         return seqs[0] if isinstance(seqs, tuple) else seqs
 
     def take(self, body: CardTransaction, seq: int) -> None:
@@ -47,14 +58,14 @@ class Lives:
         """
         if body.request.transaction_id is None or (body.decision == "declined" and not body.opens):
             return
-        own = self.began_at(body.key)
+        own = self.began_at(body)
         if own is None and not body.opens:
             return
-        self._seqs[body.scheme][body.transaction_id] = seq if own is None else (own, seq)
+        self.seqs[body.scheme][body.transaction_id] = seq if own is None else (own, seq)
 
     def read(self, key: AuthorisationKey) -> Life:
         """Read where a transaction stands; raises `Invalid` where that can not be read any more."""
-        seqs = self._seqs[key.scheme][key.transaction_id]
+        seqs = self.seqs[key.scheme][key.transaction_id]
         own, newest = seqs if isinstance(seqs, tuple) else (seqs, seqs)
         began = self._read(own)
         state = authorisation_after(began.body, own, None)

@@ -40,7 +40,7 @@ class Log:
             self._is_known = False
         if opened.leaf is not None:
             full = self.tree.append(opened.leaf)
-            if tiles is not None and self._is_known:
+            if (tiles or (full and tiles is not None)) and self._is_known:
                 self._compare_tiles(opened.seq, tiles, [row for _, row in tile_rows(opened.seq, full)])
         for row in checkpoints or ():
             self._check_checkpoint(opened, row, keyring)

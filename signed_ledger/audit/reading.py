@@ -43,16 +43,30 @@ class Position(NamedTuple):
         return self.seq >= 0 and bool(self.rows[0])
 
 
+class Stretch(NamedTuple):
+    """The positions from seq `first` on and before `end`; `None` is no bound, on that side."""
+
+    first: int | None = None
+    end: int | None = None
+
+    @property
+    def condition(self) -> str:
+        after = "" if self.first is None else f" AND seq >= {self.first}"
+        return after if self.end is None else f"{after} AND seq < {self.end}"
+
+
 class LedgerFile:
     """A ledger's file, open for reading. What is wrong with its structure goes to `tally`."""
 
-    def __init__(self, path: Path, tally: Tally, start: int = 0) -> None:
+    def __init__(self, path: Path, tally: Tally, start: int = 0, *, counts_rows: bool = True) -> None:
         """`start` is the first seq that is asked about: what is read then does not grow with what is before.
 
+        `counts_rows` is whether rows that stand nowhere are looked for, where nothing is passed over.
         Raises `Invalid` where there is no such file, or nothing in it that could be a ledger.
         """
         self._tally = tally
         self._start = start
+        self._counts_rows = counts_rows and not start
         self._connection, self.ignores_log = connect(path)
         try:
             self._kinds = _kinds_of_tables(self._connection)
@@ -81,16 +95,21 @@ class LedgerFile:
             return -1
         return -1 if row[0] is None else int(row[0])
 
-    def positions(self) -> Iterator[Position]:
-        """Give what stands at each seq, ascending. Ends early where `entries` or `parts` can be read no further."""
-        streams = [_Stream(self._connection, table, self._tally, self._select(table)) for table in TABLES]
+    def positions(self, stretch: Stretch | None = None) -> Iterator[Position]:
+        """Give what stands at each seq, ascending; of a `stretch` only, where one is given.
+
+        Ends early where `entries` or `parts` can be read no further.
+        """
+        selects = [self._select(table) if stretch is None else self._select_in(table, stretch) for table in TABLES]
+        pairs = zip(TABLES, selects, strict=True)
+        streams = [_Stream(self._connection, table, self._tally, select) for table, select in pairs]
         needed = streams[: len(LEDGER_TABLES)]
         while all(stream.is_readable for stream in needed):
             ahead = [stream.seq for stream in streams if stream.seq is not None]
             if not ahead:
                 return
             seq = min(ahead)
-            yield Position(seq, tuple([stream.take(seq) for stream in streams]))
+            yield Position(seq, tuple([s.take(seq) if s.seq == seq else s.nothing for s in streams]))
 
     def can_read(self, table: Table) -> bool:
         return self._readable[table.name]
@@ -103,6 +122,11 @@ class LedgerFile:
         except SQLITE_ERRORS:
             return None, None
         return (rows[0][0], rows[0][1]) if rows else (None, None)
+
+    def key_seqs(self) -> tuple[int, ...]:
+        """Where key, terms and erasure entries stand, by the derived rows: not believed, and not all if unreadable."""
+        statement = "SELECT seq FROM main.keys WHERE typeof(seq) = 'integer' ORDER BY seq"
+        return tuple(seq for (seq,) in self.rows(statement)) if self._readable["keys"] else ()
 
     def claimed_erasures(self) -> Iterator[Row]:
         """Seq, note and body of what the derived rows call erasures: before the entries are read, and not believed."""
@@ -147,6 +171,9 @@ class LedgerFile:
             return _select(table, f"AND ({' OR '.join(levels)}) AND seq >= {self._start}")
         return _select(table, f"AND seq >= {self._start}") if table.columns[0] == "seq" else None
 
+    def _select_in(self, table: Table, stretch: Stretch) -> str | None:
+        return _select(table, stretch.condition) if self._readable[table.name] else None
+
     def _is_readable(self, table: Table) -> bool:
         reason = self._unreadable(table)
         if reason:
@@ -158,7 +185,7 @@ class LedgerFile:
         if kind != "table":
             return f"is a {printable(kind)}, not a table" if kind else "is missing"
         try:
-            return self._unknown_columns(table) or ("" if self._start else self._rows_without_seq(table))
+            return self._unknown_columns(table) or (self._rows_without_seq(table) if self._counts_rows else "")
         except SQLITE_ERRORS as error:
             return f"can not be read: {error}"
 
@@ -180,7 +207,7 @@ class LedgerFile:
 class _Stream:
     """One table's rows in order of seq, one row ahead."""
 
-    __slots__ = ("_cursor", "_next", "_table", "_tally", "is_readable", "seq")
+    __slots__ = ("_cursor", "_next", "_table", "_tally", "is_readable", "nothing", "seq")
 
     def __init__(self, connection: sqlite3.Connection, table: Table, tally: Tally, select: str | None) -> None:
         self._table = table
@@ -189,6 +216,7 @@ class _Stream:
         self._next: Row = ()
         self.seq: int | None = -(2**63)
         self.is_readable = select is not None
+        self.nothing: list[Row] | None = None if select is None else []  # what stands at any seq but the next
         self._start(select)
 
     def take(self, seq: int) -> list[Row] | None:
@@ -228,7 +256,7 @@ class _Stream:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_MACHINE:
             raise Invalid(self._table.name, f"could not be read: {error}") from error
         self._tally.fault(None, _step_of(self._table), f"{self._table.name} can not be read to its end: {error}")
-        self.seq, self.is_readable = None, False
+        self.seq, self.is_readable, self.nothing = None, False, None
 
 
 def _step_of(table: Table) -> Step:

@@ -3,14 +3,15 @@
 After a fault the book adopts the balance that was signed, so that one change gives one fault or a few, not thousands.
 """
 
-from collections import defaultdict
-
+from signed_ledger.audit.assumed import Assumed
 from signed_ledger.audit.balances import Balances, Touch, touch_of
 from signed_ledger.audit.batches import Batches
 from signed_ledger.audit.erasing import Erasing
+from signed_ledger.audit.events import Events
 from signed_ledger.audit.lives import Lives, ReadAgain
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.past import BySchemeRemembered, Past
+from signed_ledger.audit.settlements import Unjudged
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.audit.wording import difference, shown_state
 from signed_ledger.errors import Invalid, Malformed, Refusal, StateConflict
@@ -42,15 +43,10 @@ class Replay:
         self.transactions = 0
         self._tally = tally
         self._erasing = erasing
-        self._lives = Lives(read_again)
-        self._webhooks: dict[str, dict[str, int]] = defaultdict(dict)
-        self._form = 1
+        self.lives = Lives(read_again)
+        self.events = Events()
+        self.unjudged: list[Unjudged] | None = None
         self._is_faulty = False  # whether the entry being taken has a fault of these steps
-
-    @property
-    def form(self) -> int:
-        """The newest form that an entry had: none may have an older one any more."""
-        return self._form
 
     @property
     def _book(self) -> Book:
@@ -78,9 +74,14 @@ class Replay:
     def resume(self, past: Past, terms: Terms | None, form: int) -> None:
         """Go on after the entries of the past, the newest of which had this form."""
         self.balances.resume(past, terms)
-        self._lives.resume(BySchemeRemembered(past.transaction))
-        self._webhooks = BySchemeRemembered(past.webhook)
-        self._form = form
+        self.lives.resume(BySchemeRemembered(past.transaction))
+        self.events.webhooks, self.events.form = BySchemeRemembered(past.webhook), form
+
+    def begin(self, assumed: Assumed, terms: Terms | None) -> None:
+        """Begin in the middle. Each Scheme's first settlement is `unjudged`: it rests on what was posted before."""
+        self.balances.resume(assumed, terms)
+        self.lives.begin(assumed.transaction)
+        self.unjudged = []
 
     def _lose(self, kind: str | None) -> None:
         self.balances.lose(kind)
@@ -133,10 +134,10 @@ class Replay:
             self._erasing.take(opened.seq, body)
         rows = self._apply(opened, body, touch)
         if isinstance(body, CardChange | Terms | Settlement):  # release 0.1 wrote none of these
-            self._form = 2
+            self.events.form = 2
         self.balances.learn(body)
         if isinstance(body, CardTransaction):
-            self._lives.take(body, opened.seq)
+            self.lives.take(body, opened.seq)
             self._book.authorisations.clear()
         return rows
 
@@ -170,6 +171,9 @@ class Replay:
             self._erasing.take_settlement(opened.seq, body.scheme)
             if self.balances.can_judge_settlement(body):
                 self._decide_again(opened, body, Settle(body.scheme, body.date, body.day_ends))
+            elif self.unjudged is not None:
+                assert opened.entry is not None
+                self.unjudged.append(Unjudged.of(Slot(opened.seq, opened.entry.time), body, self._book))
         else:
             self._check_webhook(opened, body)
             self._check_form(opened, body)
@@ -183,19 +187,17 @@ class Replay:
         if body.webhook_id is None:
             return
         self._tally.checked[Step.EVENTS] += 1
-        first = self._webhooks[body.scheme].setdefault(body.webhook_id, opened.seq)
-        if first != opened.seq:
+        first = self.events.recorded_before(opened.seq, body)
+        if first is not None:
             reason = f"webhook {body.webhook_id} of {body.scheme} was recorded before, by entry {first}"
             self._fault(opened, Step.EVENTS, reason)
 
     def _check_form(self, opened: Opened, body: CardTransaction) -> None:
-        """The first form says less; once an entry has said more, none may say less again."""
-        if body.form < self._form:
+        if self.events.is_outdated(body):
             self._fault(opened, Step.DECISIONS, "has the form of an earlier release, and comes after one of a later")
-        self._form = max(self._form, body.form)
 
     def _judge_transaction(self, opened: Opened, body: CardTransaction) -> None:
-        began = None if body.request.transaction_id is None else self._lives.began_at(body.key)
+        began = None if body.request.transaction_id is None else self.lives.began_at(body)
         if body.opens and began is not None:
             reason = f"transaction {body.transaction_id} of {body.scheme} began before, with entry {began}"
             self._fault(opened, Step.EVENTS, reason)
@@ -211,7 +213,7 @@ class Replay:
             self._fault(opened, Step.TRANSACTIONS, reason)
             return
         try:
-            life = self._lives.read(body.key)
+            life = self.lives.read(body.key)
         except Invalid as error:
             reason = f"where its transaction, begun with entry {own}, stands can not be read again: {error}"
             self._fault(opened, Step.TRANSACTIONS, reason)

@@ -7,22 +7,23 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias
 
 from signed_ledger.audit.core import Audit, Kept
 from signed_ledger.audit.erasing import Erasing, claims_of
+from signed_ledger.audit.joining import DoNotMeet
 from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
 from signed_ledger.audit.lookups import with_derived
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.past import Past
 from signed_ledger.audit.reaching import CanNotResume
-from signed_ledger.audit.reading import LedgerFile
+from signed_ledger.audit.reading import LedgerFile, Stretch
 from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
 from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
+from signed_ledger.audit.stretches import CHUNK_ENTRIES, Asked, audit_side_by_side, chunks, stretches_of
 from signed_ledger.audit.tiles import SeenTree
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
@@ -31,11 +32,9 @@ from signed_ledger.errors import Invalid
 from signed_ledger.policy import Policy
 from signed_ledger.trust import Trust
 
-T = TypeVar("T")
 Progress: TypeAlias = Callable[[int, int], None]
 """Told now and then: entries settled so far, and in all."""
 
-CHUNK_ENTRIES: Final = 256
 CHUNKS_AHEAD_PER_JOB: Final = 4
 """How far reading may run ahead of settling: it bounds the memory of an audit."""
 SMALL_LEDGER_ENTRIES: Final = 2_000
@@ -76,24 +75,33 @@ def audit_since(
     a new entry takes parts of theirs away, or revokes a party's key.
     `policy` says which witnesses must have cosigned the newest checkpoint.
     """
+    wanted = _Wanted(path, seen, trust, jobs, progress or _say_nothing, policy, time.perf_counter())
     if seen is not None and seen.mark is not None and seen.mark.verified == LEDGER and not whole:
         try:
-            return _audit(path, seen, seen.mark, trust, jobs, progress or _say_nothing, policy)
+            return _audit(wanted, seen.mark, side_by_side=False)
         except CanNotResume:
             pass  # from the first entry on it is found out what is so, and what is wrong
-    return _audit(path, seen, None, trust, jobs, progress or _say_nothing, policy)
+    try:
+        return _audit(wanted, None, side_by_side=True)
+    except DoNotMeet:
+        return _audit(wanted, None, side_by_side=False)  # what is wrong, and where, is found out one after the other
 
 
-def _audit(
-    path: Path,
-    seen: LastSeen | None,
-    mark: Mark | None,
-    trust: Trust | None,
-    jobs: int | None,
-    progress: Progress,
-    policy: Policy | None,
-) -> Audited:
-    started = time.perf_counter()
+class _Wanted(NamedTuple):
+    """What was asked for, and when; the fields are as `audit_since` has them."""
+
+    path: Path
+    seen: LastSeen | None
+    trust: Trust | None
+    jobs: int | None
+    progress: Progress
+    policy: Policy | None
+    started: float
+
+
+def _audit(wanted: _Wanted, mark: Mark | None, *, side_by_side: bool) -> Audited:
+    """Raises `DoNotMeet` where several processes, `side_by_side`, do not find a faultless ledger."""
+    path, seen, trust, _, _, policy, started = wanted
     tally = Tally()
     start = seen.size if seen is not None and mark is not None else 0
     file = LedgerFile(path, tally, start)
@@ -103,7 +111,11 @@ def _audit(
             audit, tree = _resumed(file, seen, mark, tally, trust, erasing)
         else:
             audit, tree = Audit(tally, trust, file.note_and_body, seen, erasing=erasing), None
-        _run(audit, file, jobs, progress, start)
+        stretches = _stretches(wanted, file) if side_by_side and tally.is_clean and not erasing.has_claims else []
+        if len(stretches) > 1:
+            _run_side_by_side(audit, file, tally, wanted, stretches)
+        else:
+            _run(audit, file, wanted, start)
         audit.end()
         size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
         try:
@@ -138,18 +150,30 @@ def _say_nothing(settled: int, total: int) -> None:
     pass
 
 
-def _run(audit: Audit, file: LedgerFile, jobs: int | None, progress: Progress, start: int) -> None:
+def _run(audit: Audit, file: LedgerFile, wanted: _Wanted, start: int) -> None:
+    """Open and settle one entry after the other; signatures are verified by other processes meanwhile."""
     total = file.last_seq() + 1 - start
-    processes = _processes(jobs, total)
-    chunks = _chunks(map(audit.open, file.positions()), CHUNK_ENTRIES)
+    processes = _processes(wanted.jobs, total)
+    opened = chunks(map(audit.open, file.positions()), CHUNK_ENTRIES)
     settled = 0
     with verifier(processes) as submit:
-        for chunk, verified in _ahead(chunks, submit, CHUNKS_AHEAD_PER_JOB * (processes - 1)):
+        for chunk, verified in _ahead(opened, submit, CHUNKS_AHEAD_PER_JOB * (processes - 1)):
             verdicts = iter(verified.result())
-            for opened in chunk:
-                audit.settle(opened, verdicts)
+            for one in chunk:
+                audit.settle(one, verdicts)
             settled += len(chunk)
-            progress(settled, total)
+            wanted.progress(settled, total)
+
+
+def _stretches(wanted: _Wanted, file: LedgerFile) -> list[Stretch]:
+    entries = file.last_seq() + 1
+    return stretches_of(file, entries, _processes(wanted.jobs, entries))
+
+
+def _run_side_by_side(audit: Audit, file: LedgerFile, tally: Tally, wanted: _Wanted, stretches: list[Stretch]) -> None:
+    total = file.last_seq() + 1
+    asked = Asked(wanted.path, wanted.trust, wanted.seen, file.key_seqs())
+    audit_side_by_side(audit, file, asked, tally, stretches, lambda settled: wanted.progress(settled, total))
 
 
 def _ahead(
@@ -169,12 +193,6 @@ def _processes(jobs: int | None, entries: int) -> int:
     if jobs is not None and jobs < 1:
         raise Invalid("jobs", "must be at least 1")
     return 1 if entries < SMALL_LEDGER_ENTRIES else jobs or os.cpu_count() or 1
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def _report(

@@ -15,7 +15,7 @@ class Seen:
     def __init__(self, tally: Tally, seen: LastSeen | None) -> None:
         self._tally = tally
         self._seen = seen
-        self._was_met = False
+        self.was_met = False
 
     def take(self, opened: Opened, keyring: Keyring | None, tree: Tree | None) -> None:
         """An entry was opened, `keyring` and `tree` are as of it; the tree is `None` where a gap hides it."""
@@ -26,7 +26,7 @@ class Seen:
     def check(self, keyring: Keyring | None, root: bytes | None) -> None:
         """Hold it against the root of the ledger's first entries, as many as it has."""
         assert self._seen is not None
-        self._was_met = True
+        self.was_met = True
         self._tally.checked[Step.SEEN] += 1
         if keyring is None:
             self._fault("no key of the ledger is known, so whether it signed the checkpoint seen last is not either")
@@ -43,7 +43,7 @@ class Seen:
 
     def end(self, entries: int) -> None:
         """After the last position; `entries` is the seq of the last entry and one."""
-        if self._seen is not None and not self._was_met:
+        if self._seen is not None and not self.was_met:
             self._tally.checked[Step.SEEN] += 1
             if entries < self._seen.size:
                 self._fault(f"the tail was cut: {self._seen.size} entries were seen, {entries} are there")

@@ -52,11 +52,16 @@ class Finding(NamedTuple):
     reason: str
 
 
+def nothing_checked() -> list[int]:
+    """How often each step was asked, by its number: a dict would hash a step ten times for each entry."""
+    return [0] * (max(Step) + 1)
+
+
 class Tally:
     """What was checked, by step, and every fault found."""
 
     def __init__(self) -> None:
-        self.checked = dict.fromkeys(Step, 0)
+        self.checked = nothing_checked()
         self.findings: list[Finding] = []
         self._repeated: dict[tuple[Step, str], _Repeated] = {}
 
@@ -66,6 +71,14 @@ class Tally:
     def repeated_fault(self, seq: int, step: Step, cause: str, reason: str) -> None:
         """A fault that one damage makes of many entries: told once, at the first, with their number."""
         self._repeated.setdefault((step, cause), _Repeated(seq, reason)).add(seq)
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.findings and not self._repeated
+
+    def forget_checked(self) -> None:
+        """What was checked so far is counted elsewhere."""
+        self.checked = nothing_checked()
 
     def sorted_findings(self) -> list[Finding]:
         """In order of seq, then step; what has no seq comes last."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from signed_ledger.encoding.erasures import decode_erasure, encode_erasure
@@ -111,11 +111,15 @@ def decode_state(data: bytes) -> State:
     """Read a state part; raise `Invalid` for anything that `encode_state` would not have written."""
     fields = Fields(decode_json(data, "state"))
     fields.base64("salt", SALT_BYTES)
-    opening = Opening(AccountId(fields.text("owner"), fields.text("currency")))
-    currency = opening.account.currency
-    state = State(opening.account, fields.minor("posted", currency), fields.minor("held", currency))
+    account = _account(fields.text("owner"), fields.text("currency"))
+    state = State(account, fields.minor("posted", account.currency), fields.minor("held", account.currency))
     fields.done()
     return state
+
+
+@lru_cache(maxsize=4096)  # the same accounts stand in entry after entry
+def _account(owner: str, currency: str) -> AccountId:
+    return Opening(AccountId(owner, currency)).account
 
 
 # --- each class ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,219 @@
+"""Where stretches of a ledger that were audited side by side meet: each must begin as the one before has ended.
+
+Then they are one audit, with the report that one process would have made. Where they do not meet, or one has a fault,
+nothing is said here: one process goes through it all, and finds every fault in its place.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from operator import add
+from typing import TypeVar
+
+from signed_ledger.audit.assumed import Assumed, Place, Seqs
+from signed_ledger.audit.core import AUTHORITIES_MAX, Audit, Kept
+from signed_ledger.audit.settlements import Unjudged
+from signed_ledger.audit.steps import Step, Tally, nothing_checked
+from signed_ledger.merkle import Tile, Tree
+from signed_ledger.records import AccountId, CardState, PostingKey, State, Unsettled
+from signed_ledger.rules import Book
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+class DoNotMeet(Exception):
+    """The stretches are not known to make one faultless ledger: whether they do is for one process to find out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a stretch took for granted."""
+
+    last: Place
+    tree: list[tuple[Tile, bytes]]
+    keys: dict[int, bytes | None]
+    accounts: dict[AccountId, State | None]
+    cards: dict[str, CardState | None]
+    lives: dict[tuple[str, str], Seqs | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a stretch without a fault leaves, and what it adds to the report."""
+
+    begun: Begun | None  # of the first: nothing was before it
+    last: Place | None
+    tree: list[tuple[Tile, bytes]]
+    keys: dict[int, bytes | None]
+    accounts: dict[AccountId, State]
+    cards: dict[str, CardState]
+    postings: dict[PostingKey, int]
+    lives: dict[str, dict[str, Seqs]]
+    webhooks: dict[str, dict[str, int]]
+    unsettled: dict[str, dict[str, Unsettled]]
+    settled: dict[str, str]
+    unjudged: list[Unjudged]
+    forms: tuple[int, int]  # the oldest that an entry has, and the newest
+    told: "Told"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a report tells of a stretch, or of several."""
+
+    checked: list[int]
+    transactions: int
+    batches: int
+    first_time: int | None
+    hosts: tuple[str, ...]
+    hosts_not_signed: int
+    kept: Kept | None
+    was_seen: bool
+
+    @classmethod
+    def of_nothing(cls) -> "Told":
+        return cls(nothing_checked(), 0, 0, None, (), 0, None, False)
+
+    def and_then(self, more: "Told", *, form: int, judged: int) -> "Told":
+        """Both, the other after this. `form` is the newest form in this; `judged` settlements were judged in between.
+
+        The mark of a checkpoint says what the newest form was, which its own stretch need not have shown.
+        """
+        checked = list(map(add, self.checked, more.checked))
+        checked[Step.DECISIONS] += judged
+        kept = more.kept and more.kept._replace(mark=more.kept.mark._replace(form=max(form, more.kept.mark.form)))
+        return Told(
+            checked,
+            self.transactions + more.transactions,
+            self.batches + more.batches,
+            more.first_time if self.first_time is None else self.first_time,
+            tuple(dict.fromkeys(self.hosts + more.hosts))[:AUTHORITIES_MAX],
+            self.hosts_not_signed + more.hosts_not_signed,
+            kept or self.kept,
+            self.was_seen or more.was_seen,
+        )
+
+
+def begun(audit: Audit, assumed: Assumed) -> Begun:
+    """What was taken for granted, once the stretch is audited; to be asked before it is, but for what it asked."""
+    last = audit.last
+    assert last is not None
+    return Begun(last, assumed.tree.partial_tiles(), dict(audit.keys), assumed.accounts, assumed.cards, assumed.lives)
+
+
+def ended(audit: Audit, before: Begun | None, checked: list[int]) -> Ended:
+    """What there is to say of a stretch that was audited without a fault; `before` is what `begun` gave of it."""
+    replay, book = audit.replay, audit.replay.balances.book
+    return Ended(
+        begun=before,
+        last=audit.last,
+        tree=audit.log.tree.partial_tiles(),
+        keys=dict(audit.keys),
+        accounts=dict(book.accounts),
+        cards=dict(book.cards),
+        postings=dict(book.postings),
+        lives={scheme: dict(seqs) for scheme, seqs in replay.lives.seqs.items()},
+        webhooks={scheme: dict(seqs) for scheme, seqs in replay.events.webhooks.items()},
+        unsettled=book.unsettled,
+        settled=book.settled,
+        unjudged=replay.unjudged or [],
+        forms=(replay.events.oldest_form, replay.events.form),
+        told=Told(
+            list(checked),
+            replay.transactions,
+            replay.batches.count,
+            audit.first_time,
+            tuple(audit.authorities),
+            audit.hosts_not_signed,
+            audit.kept,
+            audit.seen.was_met,
+        ),
+    )
+
+
+class Joined:
+    """The ledger up to where the stretches so far have ended."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last: Place | None = None
+        self._tree = Tree().partial_tiles()
+        self._keys: dict[int, bytes | None] = {}
+        self._accounts: dict[AccountId, State] = {}
+        self._cards: dict[str, CardState] = {}
+        self._postings: dict[PostingKey, int] = {}
+        self._lives: dict[tuple[str, str], Seqs] = {}
+        self._webhooks: dict[tuple[str, str], int] = {}
+        self._settling = Book()  # what was settled, and what is to be
+        self._form = 1
+        self._told = Told.of_nothing()
+
+    def join(self, one: Ended) -> None:
+        """Take the next stretch in; raises `DoNotMeet`."""
+        self._check_begun(one)
+        self._check_new(one)
+        if one.forms[0] < self._form:
+            raise DoNotMeet
+        for unjudged in one.unjudged:
+            if not unjudged.stands(self._settling):
+                raise DoNotMeet
+        self._told = self._told.and_then(one.told, form=self._form, judged=len(one.unjudged))
+        self._take(one)
+
+    def absorb_into(self, audit: Audit, tally: Tally) -> None:
+        """Make the audit of the last stretch, which knows the newest keys and entry, that of the whole ledger."""
+        told = self._told
+        tally.checked = list(told.checked)
+        audit.replay.transactions, audit.replay.batches.count = told.transactions, told.batches
+        audit.replay.balances.book.accounts = self._accounts
+        audit.first_time, audit.kept, audit.seen.was_met = told.first_time, told.kept, told.was_seen
+        audit.authorities, audit.hosts_not_signed = dict.fromkeys(told.hosts), told.hosts_not_signed
+
+    def _check_begun(self, one: Ended) -> None:
+        if one.begun is None:
+            is_met = not self._count
+        else:
+            begun = one.begun
+            is_met = (
+                (begun.last, begun.tree, begun.keys) == (self._last, self._tree, self._keys)
+                and _say_the_same(begun.accounts, self._accounts)
+                and _say_the_same(begun.cards, self._cards)
+                and _say_the_same(begun.lives, self._lives)
+            )
+        if not is_met:
+            raise DoNotMeet
+
+    def _check_new(self, one: Ended) -> None:
+        """What may be there once, and was not asked for, must not have been there."""
+        asked = {} if one.begun is None else one.begun.lives
+        is_new = (
+            self._postings.keys().isdisjoint(one.postings)
+            and self._webhooks.keys().isdisjoint(_pairs(one.webhooks))
+            and not any(key in self._lives and key not in asked for key in _pairs(one.lives))
+        )
+        if not is_new:
+            raise DoNotMeet
+
+    def _take(self, one: Ended) -> None:
+        self._count += 1
+        self._last, self._tree = one.last, one.tree
+        self._keys = one.keys
+        self._accounts.update(one.accounts)
+        self._cards.update(one.cards)
+        self._postings.update(one.postings)
+        self._lives.update(_pairs(one.lives))
+        self._webhooks.update(_pairs(one.webhooks))
+        for scheme, date in one.settled.items():
+            self._settling.unsettled.pop(scheme, None)
+            self._settling.settled[scheme] = date
+        for scheme, sums in one.unsettled.items():
+            self._settling.add_unsettled(scheme, sums)
+        self._form = max(self._form, one.forms[1])
+
+
+def _pairs(by_scheme: Mapping[str, Mapping[str, T]]) -> dict[tuple[str, str], T]:
+    return {(scheme, name): value for scheme, named in by_scheme.items() for name, value in named.items()}
+
+
+def _say_the_same(asked: Mapping[K, object], known: Mapping[K, object]) -> bool:
+    return all(known.get(name) == answer for name, answer in asked.items())

@@ -1,0 +1,55 @@
+"""A ledger audited in stretches, one after the other in this process, as several do side by side."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from signed_ledger.audit import Trust
+from signed_ledger.audit.core import Audit
+from signed_ledger.audit.joining import DoNotMeet, Ended, Joined
+from signed_ledger.audit.last_seen import LastSeen
+from signed_ledger.audit.reading import LedgerFile, Stretch
+from signed_ledger.audit.steps import Tally
+from signed_ledger.audit.stretches import Asked, audit_stretch
+
+
+def stretches(path: Path, starts: Sequence[int], trust: Trust | None = None, seen: LastSeen | None = None) -> Any:
+    """Audit the stretches that begin at 0 and at `starts`: what each left, and the last one's audit and tally."""
+    left: list[Ended] = []
+    for pair in pairwise((None, *starts, None)):
+        tally = Tally()
+        file = LedgerFile(path, tally)
+        try:
+            audit = Audit(tally, trust, file.note_and_body, seen)
+            asked = Asked(path, trust, seen, file.key_seqs())
+            left.append(audit_stretch(Stretch(*pair), asked, audit, file, tally, lambda _: True))
+        finally:
+            file.close()
+    return left, audit, tally
+
+
+def facts(path: Path, starts: Sequence[int], trust: Trust | None = None, seen: LastSeen | None = None) -> list[Any]:
+    """What the report tells of a ledger that was audited in these stretches; raises `DoNotMeet`."""
+    left, audit, tally = stretches(path, starts, trust, seen)
+    joined = Joined()
+    for one in left:
+        joined.join(one)
+    joined.absorb_into(audit, tally)
+    audit.end()
+    assert tally.is_clean
+    replay, registry = audit.replay, audit.opener.registry
+    return [
+        *(tally.checked, replay.transactions, replay.batches.count, replay.balances.book.accounts),
+        *(audit.last, audit.first_time, audit.last_time, audit.kept, audit.authorities, audit.hosts_not_signed),
+        *(list(registry.keyring or ()), registry.named, registry.trusted_since, audit.keys),
+    ]
+
+
+def meet(path: Path, starts: Sequence[int], trust: Trust | None = None) -> bool:
+    """Whether the stretches are found to be one faultless ledger."""
+    try:
+        facts(path, starts, trust)
+    except DoNotMeet:
+        return False
+    return True
