@@ -262,7 +262,7 @@ WITH RECURSIVE each(currency) AS (
 SELECT currency FROM each WHERE currency IS NOT NULL
 """
 _POSTED: Final = (
-    "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "  # noqa: S608
+    "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "  # noqa: S608  names of ours
     "LEFT JOIN entries AS e ON e.seq = t.seq LEFT JOIN parts AS p ON p.seq = t.seq "
     f"WHERE t.seq > ? AND t.scheme = ? AND t.type IN ({', '.join(map(repr, POSTINGS))}) ORDER BY t.seq LIMIT ?"
 )
