@@ -16,6 +16,7 @@ PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 py
 ARGS ?=
 JOBS ?= auto
 UV := uv==0.13.9
+PIP_AUDIT := pip-audit>=2.10,<3
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -98,6 +99,7 @@ lock: $(MADE) ## remake the lock files from setup.py; UPGRADE=1 for the newest o
 	@$(PY) -m pip install -q --upgrade --target build/uv '$(UV)'
 	@$(COMPILE) setup.py -o requirements.lock
 	@$(COMPILE) setup.py --extra dev --constraint requirements.lock -o requirements-dev.lock
+	@echo '$(PIP_AUDIT)' | $(COMPILE) - --constraint requirements-dev.lock -o requirements-audit.lock
 	@echo setuptools | $(COMPILE) - --constraint requirements-dev.lock -o requirements-build.lock
 
 wheel: $(INSTALLED) ## dist/*.whl
@@ -128,11 +130,13 @@ $(MADE):
 		rm -rf $(VENV) && "$$python" -m venv $(VENV)
 	@touch $@
 
-$(INSTALLED): $(MADE) setup.py requirements-dev.lock requirements-interop.txt
+# pip-audit stands by itself: of what it brings, structlog would take another way where it is there (rich).
+$(INSTALLED): $(MADE) setup.py requirements-dev.lock requirements-interop.txt requirements-audit.lock
 	@echo "setup 2/3: $$(grep -c '^[a-z0-9]' requirements-dev.lock) locked packages, about 180 MB the first time"
 	@$(PY) -m pip install -q --no-deps --require-hashes -r requirements-dev.lock
 	@$(PY) -m pip install -q --no-deps --ignore-requires-python --require-hashes -r requirements-interop.txt
+	@$(PY) -m pip install -q --no-deps --require-hashes --upgrade --target $(VENV)/pip-audit -r requirements-audit.lock
 	@echo "setup 3/3: signed_ledger itself"
-	@$(PY) -m pip install -qq --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip install -q --no-deps --no-build-isolation --editable .
 	@$(PY) -m pip check > $@.tmp || { cat $@.tmp; echo "the lock does not fit setup.py: run 'make lock'" >&2; exit 1; }
 	@mv $@.tmp $@

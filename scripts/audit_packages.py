@@ -9,6 +9,7 @@ Exit status: 0 nothing known, or nobody to ask; 1 vulnerabilities; 2 pip-audit c
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS: Final = ("requirements-dev.lock", "requirements-interop.txt")
+LOCKS: Final = ("requirements-dev.lock", "requirements-interop.txt", "requirements-audit.lock")
 """requirements.lock and requirements-build.lock are parts of the first, which a test holds."""
+INSTALLED: Final = Path(sys.prefix) / "pip-audit"
+"""Where `make install` puts it: by itself, so that what it brings is not met by the service in the tests."""
 UNREACHED: Final = re.compile(r"ConnectionError|Could not connect|Timeout|HTTPError|ServiceError")
 TIMEOUT_S: Final = "15"
 
@@ -26,7 +29,8 @@ def pip_audit(locks: list[Path], more: list[str]) -> subprocess.CompletedProcess
     """Its report on standard output is JSON; where it could not ask, there is none."""
     how = ["--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off", "--timeout", TIMEOUT_S]
     command = [sys.executable, "-m", "pip_audit", *how, *(f"--requirement={lock}" for lock in locks), *more]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(INSTALLED)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def told_of(packages: list[dict[str, Any]]) -> int:
