@@ -14,7 +14,8 @@ from typing import Final
 import structlog
 
 from signed_ledger import __version__
-from signed_ledger.api import make_admin_app, make_app, run_server
+from signed_ledger.api.app import make_admin_app, make_app
+from signed_ledger.api.server import run_server
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.background import Background, Served
 from signed_ledger.cli.outcome import DONE, FAULT, told_status
