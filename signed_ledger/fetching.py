@@ -2,8 +2,6 @@
 
 from typing import Final, NamedTuple
 
-import aiohttp
-
 from signed_ledger import __version__
 from signed_ledger.errors import SignedLedgerError
 
@@ -30,7 +28,10 @@ class Fetcher:
     """
 
     def __init__(self, timeout_s: float) -> None:
+        import aiohttp  # here, since it is a third of a command's start, and few commands fetch
+
         self._timeout_s = timeout_s
+        self._failed = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a URL that is none
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
@@ -65,5 +66,5 @@ class Fetcher:
                 return Reply(answer.status, named, bytes(body))
         except TimeoutError:
             raise Unreachable(f"{url}: no whole answer within {self._timeout_s:g} s") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a URL that is none
+        except self._failed as error:
             raise Unreachable(f"{url}: {error or type(error).__name__}") from None

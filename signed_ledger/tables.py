@@ -41,7 +41,7 @@ class Table:
         """The statement that inserts so many rows."""
         row = f"({', '.join('?' * len(self.columns))})"
         places = ", ".join([row] * rows)
-        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES {places}"  # noqa: S608
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES {places}"  # noqa: S608  names of ours
 
 
 LEDGER_TABLES: Final = (

@@ -20,7 +20,9 @@ from openapi_schema_validator import OAS31Validator
 from yarl import URL
 
 from scripts.send_webhook import sign_request, sign_standard
-from signed_ledger.api import OPERATIONS, make_app, openapi_document
+from signed_ledger.api.app import make_app
+from signed_ledger.api.openapi import openapi_document
+from signed_ledger.api.operations import OPERATIONS
 from signed_ledger.api.server import ProblemRunner
 from signed_ledger.config import Settings
 from signed_ledger.ledger import Ledger, Limits

@@ -8,9 +8,9 @@ from typing import Any
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from signed_ledger.api import OPERATIONS
 from signed_ledger.api.answers import STATUS_BY_DECISION, STATUS_BY_DECLINE
 from signed_ledger.api.openapi import all_refusals
+from signed_ledger.api.operations import OPERATIONS
 from signed_ledger.errors import KeyChangeRefused, Refusal
 from signed_ledger.money import MINOR_DIGITS
 from signed_ledger.records import MESSAGES, RESPONSE_CODES

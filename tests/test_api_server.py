@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
-from signed_ledger.api import FAULT, STOPPED, make_admin_app, make_app, run_server
+from signed_ledger.api.app import make_admin_app, make_app
+from signed_ledger.api.server import FAULT, STOPPED, run_server
 from signed_ledger.config import Settings
 from signed_ledger.errors import Fault
 from signed_ledger.store import Reader

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.send_webhook import sign_request
-from signed_ledger.api import openapi_document
+from signed_ledger.api.openapi import openapi_document
 from signed_ledger.config import read_settings
 from signed_ledger.errors import Invalid
 from signed_ledger.schemes import FRESH_SECONDS, SIGNATURES_CHARS_MAX, SIGNATURES_MAX

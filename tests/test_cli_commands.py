@@ -3,11 +3,14 @@
 import json
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from signed_ledger import __version__
+from signed_ledger.cli.arguments import Parser
+from signed_ledger.cli.command_line import MODULES, make_parser
 from signed_ledger.config import describe_settings
 from tests.processes import Installation, installed
 
@@ -48,6 +51,28 @@ def test_each_commands_help_has_an_example_and_the_exit_statuses(
     told = installation.help(*command)
     assert f"signed-ledger {command[0]}" in told.partition("example:")[2]
     assert "Exit status: 0 done, 1 the answer is no, 2 it could not be asked." in told
+
+
+def test_each_command_is_of_the_module_that_is_named_for_it() -> None:
+    """So that alone it is read as among all others."""
+    assert list(commands_of(make_parser())) == [command for names in MODULES.values() for command in names]
+    for command, among_all in commands_of(make_parser()).items():
+        alone = commands_of(make_parser(command))
+        assert alone[command].format_help() == among_all.format_help()
+        assert set(alone) in map(set, MODULES.values())
+
+
+def commands_of(parser: Parser) -> dict[str, Parser]:
+    (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
+    return commands
+
+
+def test_a_command_that_speaks_no_http_loads_none() -> None:
+    silent = [names[0] for module, names in MODULES.items() if module not in ("serving", "witnessing")]
+    script = "import sys; from signed_ledger.cli.command_line import make_parser\n" + "".join(
+        f"make_parser({command!r}); assert 'aiohttp' not in sys.modules, {command!r}\n" for command in silent
+    )
+    subprocess.run([sys.executable, "-c", script + "make_parser(); assert 'aiohttp' in sys.modules"], check=True)
 
 
 def test_serves_help_shows_each_setting_with_its_default_and_meaning(installation: Installation) -> None:

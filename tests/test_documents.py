@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from signed_ledger import __version__, errors
-from signed_ledger.api import OPERATIONS
+from signed_ledger.api.operations import OPERATIONS
 from signed_ledger.cli.command_line import make_parser
 from signed_ledger.config import describe_settings
 from signed_ledger.records import RESPONSE_CODES

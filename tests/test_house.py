@@ -45,6 +45,8 @@ WRITTEN_OVER = re.compile(
     r"\bUPDATE\s+(?:OR\s+\w+\s+)?\S+\s+SET\b|\bDO\s+UPDATE\b|\bDELETE\s+FROM\b|\bREPLACE\s+INTO\b|\bOR\s+REPLACE\b",
     re.I,
 )
+UNREASONED = re.compile(r"# " r"noqa(?!: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*  \w)")
+"""Such as: `# noqa: DTZ001  naive, and meaning UTC`."""
 LEFT_OPEN = re.compile(r"\b(TO" + "DO|FIX" + r"ME)\b")
 
 
@@ -161,6 +163,12 @@ def test_nothing_is_left_for_later(folder: str) -> None:
         assert not LEFT_OPEN.search(path.read_text(encoding="utf-8")), path
 
 
+@pytest.mark.parametrize("folder", ["signed_ledger", "scripts", "tests"])
+def test_what_the_linter_is_told_to_pass_has_its_reason(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        assert not UNREASONED.search(path.read_text(encoding="utf-8")), path
+
+
 # --- and each of these rules can fail ---
 
 
@@ -216,6 +224,11 @@ def test_a_float_is_found(source: str) -> None:
 )
 def test_a_statement_that_writes_over_is_found(source: str) -> None:
     assert any(WRITTEN_OVER.search(text) for text in texts(source))
+
+
+@pytest.mark.parametrize("source", ["x  # " + "noqa", "x  # " + "noqa: S608", "x  # " + "noqa: S608 names"])
+def test_a_linter_silenced_without_a_reason_is_found(source: str) -> None:
+    assert UNREASONED.search(source)
 
 
 def test_a_long_function_is_found() -> None:

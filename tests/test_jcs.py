@@ -1,6 +1,7 @@
 """Canonical JSON: RFC 8785's own vectors, and another implementation, on the part of JSON that records are made of."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,23 @@ def test_beyond_our_kinds_even_the_canonical_is_refused(name: str) -> None:
 def test_what_is_not_canonical_is_refused(name: str) -> None:
     with pytest.raises(Invalid):
         decode_json((VECTORS / "input" / name).read_bytes(), "body")
+
+
+def test_of_the_numbers_of_ecmascript_safe_integers_are_read_and_no_others() -> None:
+    """The first thousand of the test file for section 3.2.2.3: a double in hexadecimal, and its one form in JSON."""
+    read = 0
+    for line in (VECTORS / "es6testfile1000.txt").read_text().splitlines():
+        bits, text = line.split(",")
+        (number,) = struct.unpack(">d", bytes.fromhex(bits.zfill(16)))
+        data = f'{{"a":{text}}}'.encode()
+        if number.is_integer() and abs(number) < 2**53:
+            assert decode_json(data, "body") == {"a": int(number)}
+            assert encode_json({"a": int(number)}) == data
+            read += 1
+        else:
+            with pytest.raises(Invalid):
+                decode_json(data, "body")
+    assert read == 8
 
 
 # --- against another implementation ---

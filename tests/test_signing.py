@@ -168,6 +168,18 @@ WYCHEPROOF: dict[str, Any] = json.loads(
 )
 
 
+def test_rfc_8032_signs_and_verifies_a_long_message() -> None:
+    """TEST 1024, which Wycheproof has without its secret key."""
+    signer = SoftwareSigner(bytes.fromhex("f5e5767cf153319517630f226876b86c8160cc583bc013744c6bf255f5cc0ee5"))
+    ((group, case),) = [
+        (group, case) for group in WYCHEPROOF["testGroups"] for case in group["tests"] if "Test 1024" in case["comment"]
+    ]
+    assert len(case["msg"]) == 2 * 1023
+    assert signer.public_key.hex() == group["publicKey"]["pk"]
+    assert signer.sign(bytes.fromhex(case["msg"])).hex() == case["sig"]
+    assert verify(signer.public_key, bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"]))
+
+
 def test_every_case_of_wycheproof_agrees() -> None:
     cases = [(group["publicKey"]["pk"], case) for group in WYCHEPROOF["testGroups"] for case in group["tests"]]
     assert len(cases) == WYCHEPROOF["numberOfTests"] == 151

@@ -145,6 +145,14 @@ def test_every_kind_type_and_decision_is_in_the_ledger() -> None:
     assert any(not body.get("merchant_name", "").isascii() for body in bodies)
 
 
+def test_what_others_made_is_as_they_made_it() -> None:
+    """`sha256sum --check SHA256SUMS`, and no file that the list does not have."""
+    vectors = FOLDER.parent
+    listed = {line[66:]: line[:64] for line in (vectors / "SHA256SUMS").read_text().splitlines()}
+    files = [path for path in vectors.glob("*/**/*") if path.is_file() and FOLDER not in path.parents]
+    assert listed == {str(path.relative_to(vectors)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
 # --- read by this project ---
 
 

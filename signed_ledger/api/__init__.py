@@ -1,17 +1,5 @@
-"""HTTP: routes, the caller's signature, problem documents, OpenAPI. The one package that imports aiohttp."""
+"""HTTP: routes, the caller's signature, problem documents, OpenAPI. The one package that serves with aiohttp.
 
-from signed_ledger.api.app import make_admin_app, make_app
-from signed_ledger.api.openapi import openapi_document
-from signed_ledger.api.operations import OPERATIONS
-from signed_ledger.api.server import FAULT, STOPPED, run_admin, run_server
-
-__all__ = [
-    "FAULT",
-    "OPERATIONS",
-    "STOPPED",
-    "make_admin_app",
-    "make_app",
-    "openapi_document",
-    "run_admin",
-    "run_server",
-]
+Nothing is imported here: the command line shares what is read and shown (`query`, `views`, `statements`), and need not
+load an HTTP server for it.
+"""

@@ -65,7 +65,7 @@ def _look_up(file: LedgerFile, table: Table, wanted: list[Row]) -> list[Row]:
     found: list[Row] = []
     for row in wanted:
         try:
-            found += file.query(f"SELECT {columns} FROM main.{table.name} WHERE {where}", *row[: table.key])  # noqa: S608
+            found += file.query(f"SELECT {columns} FROM main.{table.name} WHERE {where}", *row[: table.key])  # noqa: S608  names of ours
         except (*SQLITE_ERRORS, sqlite3.InterfaceError):
             continue
     return found

@@ -197,7 +197,7 @@ class LedgerFile:
 
     def _rows_without_seq(self, table: Table) -> str:
         """Count rows that stand nowhere; they are a fault, but the others are read all the same."""
-        statement = f"SELECT count(*) FROM main.{table.name} NOT INDEXED WHERE typeof(seq) <> 'integer'"  # noqa: S608
+        statement = f"SELECT count(*) FROM main.{table.name} NOT INDEXED WHERE typeof(seq) <> 'integer'"  # noqa: S608  names of ours
         count = self.query(statement)[0][0]
         if count:
             self._tally.fault(None, _step_of(table), f"{table.name} has {count} rows whose seq is not an integer")
@@ -269,7 +269,7 @@ def _select(table: Table, more: str) -> str:
     """NOT INDEXED: an index may be made to say something else than the table that the service reads."""
     columns = ", ".join(guarded(column) for column in table.columns)
     where = f"typeof(seq) = 'integer' {more}"
-    return f"SELECT seq, {columns} FROM main.{table.name} NOT INDEXED WHERE {where} ORDER BY seq"  # noqa: S608
+    return f"SELECT seq, {columns} FROM main.{table.name} NOT INDEXED WHERE {where} ORDER BY seq"  # noqa: S608  names of ours
 
 
 def guarded(column: str) -> str:

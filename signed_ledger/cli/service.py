@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import structlog
 
 from signed_ledger import __version__
-from signed_ledger.api import make_admin_app, make_app, run_admin, run_server
+from signed_ledger.api.app import make_admin_app, make_app
+from signed_ledger.api.server import run_admin, run_server
 from signed_ledger.cli.background import Background, Served, beside_answering, beside_writing
 from signed_ledger.cli.outcome import DONE, FAULT, told_status
 from signed_ledger.cli.reading import opened_reader

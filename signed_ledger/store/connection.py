@@ -199,7 +199,7 @@ def triggers_of(table: Table) -> list[str]:
     same = " AND ".join(f"{column} = NEW.{column}" for column in table.columns[: table.key])
     refuse = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
     # The one on INSERT is for INSERT OR REPLACE, which would take a row away without a word to the one on DELETE.
-    again = f"WHEN EXISTS (SELECT 1 FROM {table.name} WHERE {same})"  # noqa: S608
+    again = f"WHEN EXISTS (SELECT 1 FROM {table.name} WHERE {same})"  # noqa: S608  names of ours
     return [
         f"CREATE TRIGGER {table.name}_no_update BEFORE UPDATE ON {table.name} {refuse}",
         f"CREATE TRIGGER {table.name}_no_delete BEFORE DELETE ON {table.name} {refuse}",

@@ -128,17 +128,17 @@ _GONE: Final = "(SELECT value FROM json_each(:gone))"
 # By each table's key, so that none is read from end to end under the write lock; a row of an account whose state stays
 # goes only where that state does. What names a webhook is its entry's body: it goes last.
 REMOVALS: Final = (
-    f"DELETE FROM account_states WHERE owner = :owner AND seq IN {_GONE} "  # noqa: S608
+    f"DELETE FROM account_states WHERE owner = :owner AND seq IN {_GONE} "  # noqa: S608  names of ours
     "AND seq NOT IN (SELECT p.seq FROM parts AS p WHERE p.state IS NOT NULL "
     "AND p.seq IN (SELECT value FROM json_each(:kept)))",
-    f"DELETE FROM card_states WHERE card_id = :card_id AND seq IN {_GONE}",  # noqa: S608
-    "DELETE FROM authorisation_states WHERE (transaction_id, scheme) IN "  # noqa: S608
+    f"DELETE FROM card_states WHERE card_id = :card_id AND seq IN {_GONE}",  # noqa: S608  names of ours
+    "DELETE FROM authorisation_states WHERE (transaction_id, scheme) IN "  # noqa: S608  names of ours
     f"(SELECT transaction_id, scheme FROM transactions WHERE seq IN {_GONE}) AND seq IN {_GONE}",
-    "DELETE FROM postings WHERE (transaction_id, scheme) IN "  # noqa: S608
+    "DELETE FROM postings WHERE (transaction_id, scheme) IN "  # noqa: S608  names of ours
     f"(SELECT transaction_id, scheme FROM transactions WHERE seq IN {_GONE}) AND seq IN {_GONE}",
-    "DELETE FROM webhooks WHERE (webhook_id, scheme) IN (SELECT json_extract(CAST(body AS TEXT), '$.webhook_id'), "  # noqa: S608
+    "DELETE FROM webhooks WHERE (webhook_id, scheme) IN (SELECT json_extract(CAST(body AS TEXT), '$.webhook_id'), "  # noqa: S608  names of ours
     f"json_extract(CAST(body AS TEXT), '$.scheme') FROM parts WHERE seq IN {_GONE} AND body <> x'') AND seq IN {_GONE}",
-    f"DELETE FROM transactions WHERE seq IN {_GONE}",  # noqa: S608
+    f"DELETE FROM transactions WHERE seq IN {_GONE}",  # noqa: S608  names of ours
 )
 PART_REMOVALS: Final = (
     "UPDATE parts SET evidence = NULL WHERE seq IN (SELECT value FROM json_each(:evidence))",

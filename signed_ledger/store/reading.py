@@ -199,7 +199,7 @@ def _is_line_of(batch: int, stored: StoredEntry) -> bool:
 
 
 _AUTHORISATION_STATES: Final = (
-    f"SELECT scheme, seq, authorisation_seq, status, card_id, currency, held, {', '.join(TOTALS)}, expires "  # noqa: S608
+    f"SELECT scheme, seq, authorisation_seq, status, card_id, currency, held, {', '.join(TOTALS)}, expires "  # noqa: S608  names of ours
     "FROM authorisation_states WHERE transaction_id = ? ORDER BY transaction_id, scheme, seq"
 )
 _OTHER_TRANSACTIONS: Final = (

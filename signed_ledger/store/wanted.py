@@ -113,6 +113,8 @@ def _authorisation(row: Row) -> FoundAuthorisation:
     return FoundAuthorisation(key, row[2:16], entry_of(row[16:21]), entry_of((row[2], *row[21:])))
 
 
+# Each takes its keys as one JSON list of pairs, so that the statement is the same whatever their number, and CROSS JOIN
+# makes SQLite look every key up in the table's primary key rather than the other way round.
 _WEBHOOKS: Final = """
 SELECT w.scheme, w.webhook_id, w.seq, e.note, p.body, p.state, p.evidence
 FROM json_each(?) AS k
@@ -171,7 +173,7 @@ WITH RECURSIVE each(currency) AS (
 SELECT currency FROM each WHERE currency IS NOT NULL
 """
 _POSTED: Final = (
-    "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "  # noqa: S608
+    "SELECT t.seq, e.note, p.body, p.state, p.evidence FROM transactions AS t "  # noqa: S608  names of ours
     "LEFT JOIN entries AS e ON e.seq = t.seq LEFT JOIN parts AS p ON p.seq = t.seq "
     f"WHERE t.seq > ? AND t.scheme = ? AND t.type IN ({', '.join(map(repr, POSTINGS))}) ORDER BY t.seq LIMIT ?"
 )

@@ -169,6 +169,4 @@ def _rollback(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-# Each takes its keys as one JSON list of pairs, so that the statement is the same whatever their number, and CROSS JOIN
-# makes SQLite look every key up in the table's primary key rather than the other way round.
 _HEAD: Final = "SELECT seq, note FROM entries ORDER BY seq DESC LIMIT 1"
