@@ -203,6 +203,8 @@ def test_a_cosignature_of_another_key_or_of_two_lines_is_told(copy: Copy, size: 
     for statement in (
         "UPDATE cosignatures SET key = 'witness.example/x' || substr(key, 18)",
         "UPDATE cosignatures SET line = line || line",
+        "UPDATE cosignatures SET line = char(10) || line",
+        "UPDATE cosignatures SET line = 'any' || char(10, 10) || line",
         "UPDATE cosignatures SET line = 'nothing'",
         "UPDATE cosignatures SET line = ''",
     ):

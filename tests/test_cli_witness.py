@@ -127,6 +127,7 @@ def test_nothing_is_made_twice_or_over_what_is_there(auditor: Auditor) -> None:
         (("init", "--name", "two words"), "without a space"),
         (("init", "--name", "w+1"), "plus sign"),
         (("add-log", "--vkey", "nonsense"), "vkey"),
+        (("add-log", "--vkey", "\udcff" + LOG.vkey), "vkey"),  # a byte that is not UTF-8, as Python has it
         (("add-log", "--vkey", LOG.vkey, "--origin", "a b"), "without a space"),
         (("add-log", "--vkey", LOG.vkey), "witness init"),
         (("status",), "witness init"),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeGuard
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -40,8 +40,8 @@ def read_query(query: str, known: Sequence[str]) -> dict[str, str]:
         if name in values:
             raise Malformed(f"{name} is given twice.", field=name)
         try:
-            values[name] = unquote(value, errors="strict")
-        except UnicodeDecodeError:
+            values[name] = unquote_to_bytes(value).decode()
+        except UnicodeError:  # percent-encoded, or as they are: those aiohttp gives as lone surrogates
             raise Malformed(f"{name} is not UTF-8.", field=name) from None
     return values
 

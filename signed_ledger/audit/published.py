@@ -36,11 +36,7 @@ class Published:
 
     async def key_bodies(self) -> dict[int, bytes]:
         """The bodies of the key entries by seq, as `GET /keys` has them."""
-        try:
-            members = json.loads(await self._get("keys", KEYS_BYTES_MAX))
-            return {int(entry["seq"]): entry["body"].encode() for entry in members["entries"]}
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-            raise Invalid("keys", "is not what a signed ledger answers there") from None
+        return decode_key_bodies(await self._get("keys", KEYS_BYTES_MAX))
 
     async def tile(self, tile: Tile) -> bytes:
         """The hashes of a tile, in one."""
@@ -78,6 +74,15 @@ class Published:
             if reply.status not in _AGAIN:
                 break
         raise Invalid(path, f"could not be fetched: {said}")
+
+
+def decode_key_bodies(data: bytes) -> dict[int, bytes]:
+    """The bodies of the key entries by seq, in an answer of `GET /keys`; raises `Invalid` for what is none."""
+    try:
+        members = json.loads(data)
+        return {int(entry["seq"]): entry["body"].encode() for entry in members["entries"]}
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        raise Invalid("keys", "is not what a signed ledger answers there") from None
 
 
 class FetchedTiles:

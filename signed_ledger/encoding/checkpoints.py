@@ -16,7 +16,7 @@ COSIGNATURE: Final = 0x04
 _SHAPE: Final = re.compile(
     r"(?P<origin>[^\n]+)\n(?P<size>0|[1-9][0-9]{0,18})\n(?P<root>[A-Za-z0-9+/=]{44})\n(?P<more>(?:[^\n]+\n)*)"
 )
-_VKEY: Final = re.compile(r"(?P<name>[^\s+]+)\+(?P<id>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})")
+_VKEY: Final = re.compile(r"(?P<name>[^\s+\ud800-\udfff]+)\+(?P<id>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})")
 _TIME_BYTES: Final = 8
 COSIGNED_AT_MAX: Final = 2**63 - 1
 """In seconds since 1970 UTC (C2SP tlog-cosignature)."""

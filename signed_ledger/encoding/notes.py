@@ -56,7 +56,10 @@ def decode_note(data: bytes, field: str = "note") -> Note:
 
 def decode_signature_lines(data: bytes, field: str = "signatures") -> tuple[NoteSignature, ...]:
     """Read signature lines that stand alone, as a witness answers them."""
-    return decode_note(b"any\n\n" + data, field).signatures
+    note = decode_note(b"any\n\n" + data, field)
+    if note.text != "any\n":
+        raise Invalid(field, "has an empty line")
+    return note.signatures
 
 
 def cosigner_name(line: NoteSignature) -> str:
