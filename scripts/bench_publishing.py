@@ -16,10 +16,11 @@ TURNS = 3
 LEAVES = 200_000
 MUTE = """
 import asyncio, sys
-from signed_ledger.cli import main, serving
+from signed_ledger.cli import background, main
 async def publish_nothing(*_):
     await asyncio.Event().wait()
-serving._keep_publishing = publish_nothing
+assert background._keep_publishing
+background._keep_publishing = publish_nothing
 sys.exit(main(["serve", *sys.argv[1:]]))
 """
 PUBLISHING = [sys.executable, "-m", "signed_ledger", "serve"]
