@@ -3,13 +3,14 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak fix bench lock wheel \
-	clean install python
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak fix bench \
+	bench-receipts bench-growth bench-overload lock wheel clean install python
 
 VENV := .venv
 PY := $(VENV)/bin/python
 MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
+BENCH := $(VENV)/.bench
 
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
@@ -33,9 +34,17 @@ run: $(INSTALLED) ## make a demo ledger, its keys and a funded card, and serve i
 demo: $(INSTALLED) ## act as the Scheme against a running `make run`, then verify, then tamper
 	@$(PY) scripts/demo.py $(ARGS)
 
-bench: $(INSTALLED) ## measure the server beside a bare echo, then receipts, and print tables
+bench: $(BENCH) ## measure the service beside an echo, signatures, commits and an unsigned PostgreSQL ledger; print tables
 	@$(PY) scripts/bench.py $(ARGS)
-	@$(PY) scripts/bench_receipts.py
+
+bench-receipts: $(INSTALLED) ## measure how long receipts take to be made and checked, and how large they are
+	@$(PY) scripts/bench_receipts.py $(ARGS)
+
+bench-growth: $(INSTALLED) ## measure the service as its ledger grows; ARGS="--entries 1000,100000,1000000,10000000" for all
+	@$(PY) scripts/bench_growth.py $(ARGS)
+
+bench-overload: $(INSTALLED) ## ask the service for twice what it can do, for a minute, with clients that misbehave
+	@$(PY) scripts/bench_overload.py $(ARGS)
 
 # --- to work on it ---
 
@@ -90,7 +99,8 @@ vectors: $(INSTALLED) ## write tests/vectors/ anew
 # uv writes locks that hold on every platform and Python version, which pip can not. It is needed here only.
 lock: $(MADE) ## remake the lock files from setup.py; UPGRADE=1 for the newest of everything
 	@$(PY) -m pip install -q --upgrade --target build/uv '$(UV)'
-	@for lock in requirements.lock 'requirements-dev.lock --extra dev --constraint requirements.lock'; do \
+	@for lock in requirements.lock 'requirements-dev.lock --extra dev --constraint requirements.lock' \
+		'requirements-bench.lock --extra bench --constraint requirements-dev.lock'; do \
 		build/uv/bin/uv pip compile -q --python $(PY) --universal --python-version 3.11 --fork-strategy fewest \
 			--generate-hashes --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) setup.py -o $$lock || exit; \
 	done
@@ -122,6 +132,11 @@ $(MADE):
 		echo "setup 1/3: $(VENV), with $$("$$python" --version)"; \
 		rm -rf $(VENV) && "$$python" -m venv $(VENV)
 	@touch $@
+
+# A yardstick that can not be had is no reason not to measure: the bench says that it is missing.
+$(BENCH): $(INSTALLED) requirements-bench.lock
+	@$(PY) -m pip install -q --no-deps -r requirements-bench.lock && touch $@ \
+		|| echo "bench: goes on without the packages of requirements-bench.lock"
 
 $(INSTALLED): $(MADE) setup.py requirements-dev.lock requirements-interop.txt
 	@echo "setup 2/3: $$(grep -c '^[a-z0-9]' requirements-dev.lock) locked packages, about 180 MB the first time"
