@@ -19,7 +19,7 @@ from scripts.bench_document import BLOCKS, fill
 from scripts.bench_ledger import CARDS_MAX
 from scripts.bench_postgres import Unavailable, postgres
 from scripts.bench_publishing import bench_publishing
-from scripts.bench_server import Row, Server, Work, ledger_folder, measure, measure_each, serving
+from scripts.bench_server import Row, Server, Work, disk_bytes, ledger_folder, measure, measure_each, serving
 from scripts.bench_tables import Run, report
 from scripts.bench_verify import verify_whole
 from scripts.bench_yardsticks import CONNECTIONS, Yardsticks, measure_yardsticks
@@ -73,10 +73,6 @@ def bench_once(options: argparse.Namespace, entries: int) -> Run:
         server.stop()
     grown = (disk_bytes(folder) - before) / sum(len(row.load.latencies) for row in rows)
     return Run(yardsticks, unsigned, rows, server.start_seconds, peak, grown, verify_whole(folder))
-
-
-def disk_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("ledger.db*"))
 
 
 def parse_options() -> argparse.Namespace:

@@ -36,7 +36,9 @@ Progress: TypeAlias = Callable[[int], object]
 _GROUP: Final = 500
 _AHEAD: Final = 4
 """How many groups are signed, or being signed, before they are wanted."""
-_WORTH_PROCESSES: Final = 50_000
+_ENTRIES_OF_A_PAIR: Final = 5
+"""An authorisation's one, a presentment's four."""
+_WORTH_PROCESSES: Final = 10_000
 
 
 def cards_of(entries: int) -> int:
@@ -179,32 +181,33 @@ async def _register(folder: Path, change: KeyChange) -> None:
 
 async def _fill(ledger: Ledger, entries: int, cards: int, progress: Progress) -> int:
     """Authorisations go into one group with the presentments of those before them; gives the newest seq."""
-    loop, seq = asyncio.get_running_loop(), ledger.tree.size - 1
-    clears: list[Webhook] = []
-    with _signers(entries - seq) as pool:
-        ahead = deque(loop.run_in_executor(pool, _sign, cards, number) for number in range(_AHEAD))
-        for number in itertools.count(_AHEAD):
-            asks, clears_next = await ahead.popleft() if seq < entries - 1 else ([], [])
-            if not asks and not clears:
-                break
+    loop, seq, clears = asyncio.get_running_loop(), ledger.tree.size - 1, list[Webhook]()
+    pairs = -((ledger.tree.size - entries) // _ENTRIES_OF_A_PAIR)
+    with _signers(pairs) as pool:
+        signing = (
+            loop.run_in_executor(pool, _sign, cards, start, min(_GROUP, pairs - start))
+            for start in range(0, pairs, _GROUP)
+        )
+        ahead = deque(itertools.islice(signing, _AHEAD))
+        while ahead or clears:
+            asks, following = await ahead.popleft() if ahead else ([], [])
+            ahead.extend(itertools.islice(signing, 1))
             answers = await asyncio.gather(*map(ledger.submit, [*asks, *clears]))
-            seq, clears = max(answer.seq for answer in answers), clears_next
-            ahead.append(loop.run_in_executor(pool, _sign, cards, number))
+            seq, clears = max(answer.seq for answer in answers), following
             progress(seq)
-        await asyncio.gather(*ahead)
     return seq
 
 
-def _signers(entries: int) -> Executor:
+def _signers(pairs: int) -> Executor:
     """Processes, where there is so much to sign that they are worth their start."""
-    if entries < _WORTH_PROCESSES:
+    if pairs < _WORTH_PROCESSES:
         return ThreadPoolExecutor(1)
     return ProcessPoolExecutor(max(1, (os.cpu_count() or 1) - 1), get_context("spawn"))
 
 
-def _sign(cards: int, number: int) -> tuple[list[Webhook], list[Webhook]]:
-    """The authorisations of the group `number`, and their presentments."""
+def _sign(cards: int, start: int, count: int) -> tuple[list[Webhook], list[Webhook]]:
+    """The authorisations from the one numbered `start` on, and their presentments."""
     scheme = BenchScheme(cards)
-    asked = list(itertools.islice(scheme.authorisations(number * _GROUP), _GROUP))
+    asked = list(itertools.islice(scheme.authorisations(start), count))
     asks = [scheme.webhook("authorisation", body, name) for name, body in asked]
     return asks, [scheme.webhook("presentment", scheme.presentment(name), f"p-{name}") for name, _ in asked]

@@ -149,6 +149,10 @@ def ledger_folder(cache: Path, entries: int) -> Path:
     return used
 
 
+def disk_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("ledger.db*"))
+
+
 def settings_of(folder: Path, port: int) -> dict[str, str]:
     return {
         "SIGNED_LEDGER_DATABASE": str(folder / "ledger.db"),

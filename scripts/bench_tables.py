@@ -65,10 +65,10 @@ def _yardsticks(runs: list[Run]) -> Iterator[str]:
     yield "|---|--:|"
     for threads in THREADS:
         of = f"in {threads} thread(s)"
-        yield f"| Ed25519 signatures made {of} | {_spread(run.yardsticks.signs[threads] for run in runs)} |"
-        yield f"| Ed25519 signatures verified {of} | {_spread(run.yardsticks.verifies[threads] for run in runs)} |"
+        yield f"| Ed25519 signatures made {of} | {spread(run.yardsticks.signs[threads] for run in runs)} |"
+        yield f"| Ed25519 signatures verified {of} | {spread(run.yardsticks.verifies[threads] for run in runs)} |"
     for rows in COMMIT_ROWS:
-        yield f"| SQLite commits of {rows} row(s) | {_spread(run.yardsticks.commits[rows] for run in runs)} |"
+        yield f"| SQLite commits of {rows} row(s) | {spread(run.yardsticks.commits[rows] for run in runs)} |"
     for what in ("authorisation", "presentment", "half and half"):
         ceilings = [[run.yardsticks.ceiling(what, connections) or 0 for run in runs] for connections in CONNECTIONS]
         told = ", ".join(f"{median(each):,.0f}" for each in ceilings)
@@ -101,10 +101,10 @@ def _line(pairs: list[tuple[Run, Row]]) -> str:
         shares = [share for run, row in pairs if (share := run.of_ceiling(row)) is not None]
         of_ceiling = f"{median(shares):.0%}" if shares else "-"
     return (
-        f"| {first.what} | {first.load.connections} | {_spread(row.load.per_second for row in rows)} "
+        f"| {first.what} | {first.load.connections} | {spread(row.load.per_second for row in rows)} "
         f"| {of_echo} | {of_ceiling} "
         f"| {_median(rows, lambda row: row.load.percentile(0.5)):.2f} "
-        f"| {_spread((row.load.percentile(0.99) for row in rows), 1)} "
+        f"| {spread((row.load.percentile(0.99) for row in rows), 1)} "
         f"| {_median(rows, lambda row: row.cpu_us):.0f} | {_median(rows, lambda row: row.load.cpu_us):.0f} |"
     )
 
@@ -155,7 +155,7 @@ def _median(rows: list[Row], of: Callable[[Row], float]) -> float:
     return median(of(row) for row in rows)
 
 
-def _spread(values: Iterable[float], digits: int = 0) -> str:
+def spread(values: Iterable[float], digits: int = 0) -> str:
     """The median, and the least and the most where there are several."""
     each = sorted(values)
     told = f"{median(each):,.{digits}f}"
