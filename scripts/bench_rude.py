@@ -23,19 +23,21 @@ async def silent(port: int, count: int) -> AsyncIterator[list[asyncio.StreamRead
             writer.close()
 
 
-async def drip(port: int, request: bytes, seconds: float = DRIP_SECONDS) -> bytes:
-    """Send a request byte by byte, one in so many seconds; give what came back by when the server hung up."""
+async def drip(port: int, request: bytes, at_once: int = 0, seconds: float = DRIP_SECONDS) -> bytes:
+    """Send the beginning of a request at once, then a byte in so many seconds; give what came until the server hung up.
+
+    That may be nothing: who goes on sending to a server that has hung up loses its last words.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = asyncio.create_task(reader.read())
     try:
-        with suppress(ConnectionError):
-            for byte in request:
-                writer.write(bytes([byte]))
-                await writer.drain()
-                await asyncio.wait([answer], timeout=seconds)
-                if answer.done():
-                    break
-        return await answer if answer.done() else b""
+        writer.write(request[:at_once])
+        for byte in request[at_once:]:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            if (await asyncio.wait([answer], timeout=seconds))[0]:
+                break
+        return await answer
     except ConnectionError:
         return b""
     finally:
