@@ -42,4 +42,6 @@ def _stat(pid: int) -> list[str]:
 
 
 def _status(pid: int, field: str) -> int:
-    return int(Path(f"/proc/{pid}/status").read_text().partition(field)[2].split()[0])
+    """0 for a process that has ended and is not yet waited for: it has no memory."""
+    told = Path(f"/proc/{pid}/status").read_text().partition(field)[2].split()
+    return int(told[0]) if told else 0

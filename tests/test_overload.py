@@ -4,11 +4,14 @@
 """
 
 import asyncio
+import json
+import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,6 +20,7 @@ from scripts.bench_client import run_load
 from scripts.bench_processes import memory_mib
 from scripts.bench_rude import drip, hang_up, silent
 from scripts.send_webhook import sign_request
+from signed_ledger.api.server import FILES_KEPT
 from tests.callers import Answered, authorisation, post
 from tests.processes import Installation, Server, installed, wait_until
 
@@ -79,10 +83,7 @@ async def test_what_is_too_much_is_refused_at_once_and_none_of_it_is_decided(
             names = [f"tx-{number}" for number in range(40)]
             with written_to(installation):
                 asks = {name: asyncio.create_task(ask(installation, server, session, name)) for name in names}
-                async with asyncio.timeout(20):
-                    while sum(task.done() for task in asks.values()) < 32:  # the others can not be answered yet
-                        await asyncio.sleep(0.01)
-                assert {task.result() for task in asks.values() if task.done()} == {(503, "1")}
+                assert set(await first_done([*asks.values()], 32)) == {(503, "1")}, "nothing else can be told yet"
                 assert not all(task.done() for task in asks.values())
             told = {name: (await task)[0] for name, task in asks.items()}
             assert set(told.values()) == {201, 503}
@@ -142,6 +143,34 @@ async def test_clients_that_misbehave_cost_others_nothing(installation: Installa
                 assert (answer.status, answer.replayed) == (201, name in there)
     assert "dripped" not in there
     installation.assert_audits()
+
+
+async def test_connections_never_take_the_files_that_the_ledger_needs(installation: Installation) -> None:
+    with installation.serve() as server:
+        soft, hard = FILES_KEPT + 20, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        async with aiohttp.ClientSession() as session:
+            assert (await ask(installation, server, session, "before"))[0] == 201
+            async with silent(server.port, soft) as readers:
+                reads = [asyncio.create_task(reader.read()) for reader in readers]
+                refused = await first_done(reads, soft - 19)
+                assert {answer.partition(b"\r\n")[0] for answer in refused} == {b"HTTP/1.1 503 Service Unavailable"}
+                assert all(b"\r\nRetry-After: 1\r\n" in answer for answer in refused)
+                assert json.loads(refused[0].partition(b"\r\n\r\n")[2])["code"] == "overloaded"
+                assert (await ask(installation, server, session, "meanwhile"))[0] == 201, "who is there is served"
+                assert sum(task.done() for task in reads) == len(refused)
+                for task in reads:
+                    task.cancel()
+        assert "failed" not in server.log, "checkpoints need files"
+    installation.assert_audits()
+
+
+async def first_done(tasks: list[asyncio.Task[Any]], count: int) -> list[Any]:
+    """Wait for so many of them; what they gave."""
+    async with asyncio.timeout(20):
+        while sum(task.done() for task in tasks) < count:
+            await asyncio.sleep(0.01)
+    return [task.result() for task in tasks if task.done()]
 
 
 def open_files(server: Server) -> int:
