@@ -155,8 +155,7 @@ async def grow_ledger(folder: Path, entries: int, cards: range, progress: Progre
         loads = [Load(f"load-{card}", f"card-{card}", Money(10**10, "EUR")) for card in cards]
         for start in range(0, len(loads), _GROUP):
             await asyncio.gather(*map(ledger.submit, loads[start : start + _GROUP]))
-        seq = await _fill(ledger, entries, cards.stop, progress)
-    progress(seq)
+        await _fill(ledger, entries, cards.stop, progress)
 
 
 @asynccontextmanager
@@ -179,9 +178,9 @@ async def _register(folder: Path, change: KeyChange) -> None:
         await ledger.submit(change)
 
 
-async def _fill(ledger: Ledger, entries: int, cards: int, progress: Progress) -> int:
-    """Authorisations go into one group with the presentments of those before them; gives the newest seq."""
-    loop, seq, clears = asyncio.get_running_loop(), ledger.tree.size - 1, list[Webhook]()
+async def _fill(ledger: Ledger, entries: int, cards: int, progress: Progress) -> None:
+    """Authorisations go into one group with the presentments of those before them."""
+    loop, clears = asyncio.get_running_loop(), list[Webhook]()
     pairs = -((ledger.tree.size - entries) // _ENTRIES_OF_A_PAIR)
     with _signers(pairs) as pool:
         signing = (
@@ -192,10 +191,9 @@ async def _fill(ledger: Ledger, entries: int, cards: int, progress: Progress) ->
         while ahead or clears:
             asks, following = await ahead.popleft() if ahead else ([], [])
             ahead.extend(itertools.islice(signing, 1))
-            answers = await asyncio.gather(*map(ledger.submit, [*asks, *clears]))
-            seq, clears = max(answer.seq for answer in answers), following
-            progress(seq)
-    return seq
+            await asyncio.gather(*map(ledger.submit, [*asks, *clears]))
+            clears = following
+            progress(ledger.tree.size - 1)
 
 
 def _signers(pairs: int) -> Executor:

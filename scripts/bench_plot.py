@@ -11,7 +11,7 @@ Series: TypeAlias = Mapping[str, Sequence[tuple[float, Sequence[float]]]]
 """By name, for each number of entries, what the runs measured: the median is drawn, and a bar from least to most."""
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 70, 620, 60, 270
+LEFT, RIGHT, TOP, BOTTOM = 70, 590, 60, 270
 COLOURS: Final = ("#1f5fa8", "#b4471f", "#3b7d3b")
 GREY: Final = "#888888"
 

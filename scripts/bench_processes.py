@@ -1,47 +1,45 @@
-"""CPU time and memory of a process and all its descendants, read from /proc: a server may be several processes."""
+"""CPU time and memory of a process and all its descendants, read from /proc: a server may be several processes.
+
+They start and end while they are looked at: one that has just ended has no memory, and its CPU time is its parent's.
+"""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the whole tree so far; that of children which ended is their parent's."""
-    return sum(sum(int(field) for field in _stat(one)[11:15]) for one in tree(pid)) / _TICKS
+    """User and system time of the whole tree so far, with that of children which ended."""
+    return sum(int(field) for fields in _tree(pid).values() for field in fields[11:15]) / _TICKS
 
 
 def memory_mib(pid: int) -> float:
     """Resident now, summed over the tree: what forked workers share counts for each."""
-    return sum(_status(one, "VmRSS:") for one in tree(pid)) / 1024
+    return sum(_status(one, "VmRSS:") for one in _tree(pid)) / 1024
 
 
 def peak_mib(pid: int) -> float:
     """The most that each was ever resident, summed."""
-    return sum(_status(one, "VmHWM:") for one in tree(pid)) / 1024
+    return sum(_status(one, "VmHWM:") for one in _tree(pid)) / 1024
 
 
-def tree(pid: int) -> list[int]:
-    """`pid`, its children, and theirs."""
-    children: dict[int, list[int]] = {}
+def _tree(pid: int) -> dict[int, list[str]]:
+    """`pid`, its children, and theirs; with the fields of /proc/PID/stat from the state on, which is the third."""
+    stats: dict[int, list[str]] = {}
     for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int(_stat(int(path.name))[1])
-        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            continue
-        children.setdefault(parent, []).append(int(path.name))
+        with suppress(FileNotFoundError, ProcessLookupError):
+            stats[int(path.name)] = (path / "stat").read_text().rpartition(")")[2].split()
     found = [pid]
     for one in found:
-        found += children.get(one, [])
-    return found
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on, which is the third of them."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        found += [child for child, fields in stats.items() if int(fields[1]) == one]
+    return {one: stats[one] for one in found}
 
 
 def _status(pid: int, field: str) -> int:
-    """0 for a process that has ended and is not yet waited for: it has no memory."""
-    told = Path(f"/proc/{pid}/status").read_text().partition(field)[2].split()
-    return int(told[0]) if told else 0
+    with suppress(FileNotFoundError, ProcessLookupError):
+        told = Path(f"/proc/{pid}/status").read_text().partition(field)[2].split()
+        return int(told[0]) if told else 0
+    return 0

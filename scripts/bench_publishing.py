@@ -35,7 +35,7 @@ def bench_publishing(options: argparse.Namespace, entries: int) -> str:
             for row in _measured(options, entries, command):
                 rows.setdefault((row.what, how), []).append(row)
     lines = [
-        f"\n## Checkpoints every 500 ms, and none: {entries:,} entries, 32 connections, median of {TURNS} by turns\n",
+        f"Checkpoints every 500 ms, and none: {entries:,} entries, 32 connections, median of {TURNS} by turns.\n",
         "| what | with, per second | without | share | with, server CPU us | without | share |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
