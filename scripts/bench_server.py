@@ -5,9 +5,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import uvloop
@@ -15,27 +17,21 @@ from tqdm import tqdm
 
 from scripts.bench_client import Load, run_load
 from scripts.bench_ledger import AUTHORITY, BenchScheme, make_ledger
+from scripts.bench_processes import cpu_seconds, memory_mib, peak_mib
 from signed_ledger.store import SCHEMA_VERSION
 
 
 @dataclass(slots=True)
 class Row:
-    """One line of the table; `cpu_us` is the server's CPU time for a request."""
+    """One line of the table; `cpu_us` is the CPU time, for a request, of all the server's processes."""
 
     what: str
     load: Load
     cpu_us: float
 
-    def shown(self, echo: float) -> str:
-        load = self.load
-        return (
-            f"| {self.what} | {load.connections} | {load.per_second:,.0f} | {load.per_second / echo:.0%} "
-            f"| {load.percentile(0.5):.2f} | {load.percentile(0.99):.2f} | {self.cpu_us:.0f} |"
-        )
-
 
 class Server:
-    """A server process, its CPU time and its peak memory, read from /proc."""
+    """A server process and its children: their CPU time and their memory."""
 
     def __init__(self, command: list[str], port: int, environment: dict[str, str]) -> None:
         self.port = port
@@ -55,17 +51,25 @@ class Server:
                 time.sleep(0.005)
 
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self._process.pid)
+
+    def memory_mib(self) -> float:
+        return memory_mib(self._process.pid)
 
     def peak_mib(self) -> float:
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return peak_mib(self._process.pid)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         if self._process.wait(60) != 0:
             raise SystemExit(f"the server ended with {self._process.returncode}")
+
+
+def serving(folder: Path, workers: int = 1) -> Server:
+    """The service on the ledger in `folder`."""
+    port = free_port()
+    command = [sys.executable, "-m", "signed_ledger", "serve", "--workers", str(workers)]
+    return Server(command, port, settings_of(folder, port))
 
 
 def free_port() -> int:
@@ -103,16 +107,31 @@ class Work:
         self._authorised += [name for name, _ in asked]
         return [self.scheme.wire("authorisation", body, name) for name, body in asked]
 
-    def lives(self, count: int) -> Iterator[bytes]:
-        """The messages of so many lives, each in order: authorise, increment, two clearings, refund."""
-        asked = [next(self._bodies) for _ in range(count)]
-        sent = [request for name, body in asked for request in self.scheme.life(name, body)]
-        return iter(sent)
-
     def presentments(self, answered: int) -> list[bytes]:
         """For the first `answered` of the authorisations that were asked last."""
         names, self._authorised = self._authorised[:answered], []
-        return [self.scheme.wire("presentment", self.scheme.presentment(name), f"p-{name}") for name in names]
+        return [self._presentment(name) for name in names]
+
+    def halves(self, count: int) -> Callable[[int], Iterator[bytes]]:
+        """For each connection authorisations, each with its presentment after it; so many pairs in all."""
+        asked = [next(self._bodies) for _ in range(count)]
+        return _shared(
+            [(self.scheme.wire("authorisation", body, name), self._presentment(name)) for name, body in asked]
+        )
+
+    def lives(self, count: int) -> Callable[[int], Iterator[bytes]]:
+        """For each connection whole lives: authorise, increment, two clearings, refund; so many lives in all."""
+        asked = [next(self._bodies) for _ in range(count)]
+        return _shared([tuple(self.scheme.life(name, body)) for name, body in asked])
+
+    def _presentment(self, name: str) -> bytes:
+        return self.scheme.wire("presentment", self.scheme.presentment(name), f"p-{name}")
+
+
+def _shared(orders: list[tuple[bytes, ...]]) -> Callable[[int], Iterator[bytes]]:
+    """Each connection takes the next order and sends it in its order: none is out of work before the others."""
+    waiting = iter(orders)
+    return lambda _: chain.from_iterable(waiting)
 
 
 def ledger_folder(cache: Path, entries: int) -> Path:
@@ -128,6 +147,10 @@ def ledger_folder(cache: Path, entries: int) -> Path:
     shutil.rmtree(used, ignore_errors=True)
     shutil.copytree(kept, used)
     return used
+
+
+def disk_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("ledger.db*"))
 
 
 def settings_of(folder: Path, port: int) -> dict[str, str]:

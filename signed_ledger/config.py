@@ -138,7 +138,7 @@ class Settings:
     body_bytes_max: int = _setting(32_768, _integer(1_024, 32_768), "the largest request body; larger ones are 413")
     body_timeout_s: int = _setting(10, _integer(1, 600), "how long a request's body may take to arrive")
     keepalive_timeout_s: int = _setting(75, _integer(1, 3600), "how long an idle connection is kept")
-    queue_commands_max: int = _setting(1_024, _integer(1, 100_000), "what may wait for the writer; more is 503")
+    queue_commands_max: int = _setting(256, _integer(1, 100_000), "webhooks in hand, not yet answered; more is 503")
     group_commands_max: int = _setting(256, _integer(1, 10_000), "what one commit may hold")
     cache_accounts_max: int = _setting(65_536, _integer(1, 10_000_000), "balances kept in memory")
     busy_timeout_ms: int = _setting(5_000, _integer(0, 600_000), "how long to wait for another process's write")

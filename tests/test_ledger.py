@@ -22,7 +22,8 @@ from signed_ledger.errors import (
     WebhookIdReused,
 )
 from signed_ledger.ledger import Ledger, Settling, Submission, Webhook
-from signed_ledger.records import CardTransaction
+from signed_ledger.money import Money
+from signed_ledger.records import CardTransaction, Load
 from signed_ledger.rules import ChangeCard, Settle
 from tests.support import assert_audits, edit, fail_the_disk
 from tests.world import Party, World, authorisation, opened, presentment
@@ -184,6 +185,20 @@ async def test_a_full_queue_says_so_and_decides_nothing(world: World) -> None:
         assert sorted(reasons) == ["Overloaded"] * 5 + ["ok"] * 3
         refused = [ask for ask, reason in zip(asks, reasons, strict=True) if reason == "Overloaded"]
         assert [(await ledger.submit(ask)).replayed for ask in refused] == [False] * 5
+    assert_audits(world.path)
+
+
+async def test_a_full_queue_takes_our_own_commands(world: World) -> None:
+    async with opened(world, queue_commands_max=3) as ledger:
+        visa = await funded(world, ledger)
+        asks = [world.webhook(visa, "authorisation", authorisation(f"t{n}", "c1", "1.00")) for n in range(3)]
+        waits = [asyncio.create_task(ledger.submit(ask)) for ask in asks]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            ledger.check_room()
+        assert (await ledger.submit(Load("load-2", "c1", Money(100, "EUR")))).body.type == "load"  # type: ignore[union-attr]
+        assert {(await wait).body.reason for wait in waits} == {"ok"}  # type: ignore[union-attr]
+        ledger.check_room()
     assert_audits(world.path)
 
 

@@ -45,6 +45,15 @@ class Problems:
             self._log(refusal, request)
         return problem(refusal)
 
+    def unasked(self, refusal: Refusal) -> bytes:
+        """Count the refusal of a connection that has not asked for anything yet; give the answer as its bytes."""
+        self._metrics.refusals.labels(refusal.code).inc()
+        response = problem(refusal)
+        assert isinstance(response.body, bytes)
+        fields = {**response.headers, "Content-Length": len(response.body), "Connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + response.body
+
     def failed(self, error: Exception, request: web.BaseRequest) -> web.Response:
         """Log an error that nobody foresaw; the caller is told that it happened and nothing else."""
         log.error("unexpected_error", method=request.method, path=_clipped(request.path), exc_info=error)

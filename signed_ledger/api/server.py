@@ -1,10 +1,11 @@
 """The running server: two sites, until it is told to stop or the ledger can not go on."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from aiohttp import web
@@ -12,13 +13,16 @@ from aiohttp import web
 from signed_ledger.api.app import PROBLEMS, SIGNATURES
 from signed_ledger.api.problems import Problems
 from signed_ledger.config import Settings
-from signed_ledger.errors import Malformed
+from signed_ledger.errors import Malformed, Overloaded
 from signed_ledger.ledger import Decider
 
 log = structlog.get_logger("signed_ledger.api")
 
 STOPPED: Final = 0
 FAULT: Final = 1
+CONNECTIONS_MAX: Final = 8_192
+FILES_KEPT: Final = 128
+"""Of the files that the process may have open, those that no connection may take: the ledger's own, above all."""
 _BACKLOG: Final = 1024
 
 
@@ -38,6 +42,7 @@ async def run_server(
     open requests end, and the ledger writes what waits and is closed: nothing that was acknowledged is lost. What sets
     `stop`, a signal above all, is the caller's. Raises `OSError` where an address is not to be had.
     """
+    allow_files()
     runner = ProblemRunner(app, shutdown_timeout=settings.shutdown_timeout_s)
     try:
         async with run_admin(admin_app, settings) as admin_port:
@@ -65,6 +70,20 @@ async def run_admin(admin_app: web.Application, settings: Settings) -> AsyncIter
         yield await _listen(runner, settings.admin_host, settings.admin_port, reuse_port=False)
     finally:
         await runner.cleanup()
+
+
+def allow_files() -> None:
+    """Where it is allowed, have as many files open as connections may need: the usual 1,024 are few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_KEPT
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
+def connections_max() -> int:
+    """How many connections there may be: so many that the process can still open its own files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS_MAX if soft < 0 else min(CONNECTIONS_MAX, max(1, soft - FILES_KEPT))
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int, *, reuse_port: bool) -> int:
@@ -97,6 +116,17 @@ class _ProblemProtocol(web.RequestHandler):
     def __init__(self, problems: Problems, server: _ProblemServer) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **server._kwargs)
         self._problems = problems
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """One too many is told so at once, and hung up on; what it sends is not read."""
+        assert self._manager is not None
+        if len(self._manager.connections) < connections_max():
+            super().connection_made(transport)
+            return
+        self.force_close()
+        stream = cast(asyncio.WriteTransport, transport)
+        stream.write(self._problems.unasked(Overloaded("There are too many connections; nothing was decided.")))
+        stream.close()
 
     def handle_error(
         self,

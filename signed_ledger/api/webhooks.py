@@ -34,6 +34,7 @@ class Webhooks:
     async def _take(self, kind: str, request: web.Request) -> web.Response:
         """Answer a webhook once its decision is on disk; every refusal but the ledger's own is raised before it."""
         body = await read_body(request, self._body_bytes_max, self._body_timeout_s)
+        self._ledger.check_room()  # before the signature: under overload, what is refused must cost next to nothing
         check_media_type(request)
         signed = as_signed(request, body)
         scheme, evidence = await self._signatures.verify_webhook(signed)

@@ -109,7 +109,8 @@ async def _answer(service: Service, lifeline: Connection, end: socket.socket) ->
     stop, metrics, settings = _stop_on_signals(lifeline), Metrics(), service.settings
     _spare_the_collector()
     async with opened_reader(settings) as reader:
-        ledger = await RemoteLedger.open(reader, settings.queue_commands_max)
+        share = -(-settings.queue_commands_max // service.workers)  # what is too much is refused before it is verified
+        ledger = await RemoteLedger.open(reader, share)
         await asyncio.get_running_loop().create_unix_connection(lambda: ledger.channel, sock=end)
         board = Board(ledger, reader, metrics, witness_policy(settings))
         await board.refresh()

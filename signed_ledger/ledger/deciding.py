@@ -25,6 +25,10 @@ class Decider(Protocol):
         """The registered key of this kid as far as it is known here."""
         ...
 
+    def check_room(self) -> None:
+        """Raise `Overloaded` where `decide` would, for any webhook: before it has cost anything."""
+        ...
+
     async def decide(self, webhook: Webhook) -> Decision:
         """Record a decision and give it once it is on disk; `Ledger.submit` says what is raised."""
         ...

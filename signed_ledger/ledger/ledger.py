@@ -112,6 +112,10 @@ class Ledger:
         assert answer is not None
         return answer
 
+    def check_room(self) -> None:
+        """Raise `Overloaded` where a webhook would not be taken in now."""
+        self._queue.check_room()
+
     async def decide(self, webhook: Webhook) -> Decision:
         """Submit a webhook; give what its Scheme is told."""
         return decision_of(await self.submit(webhook))

@@ -59,13 +59,25 @@ class Queue:
             outcome = refusal
         tell(outcome)
 
-    def _take_in(self, submission: Submission) -> Pending:
+    def check_room(self) -> None:
+        """Raise `Overloaded` where a webhook would not be taken in.
+
+        How long one waits is how many are in flight by how many are answered in a second, so those of the group that
+        is being written count too. Our own commands are few, and always find room.
+        """
+        self._check_open()
+        if len(self._in_flight) >= self._commands_max:
+            raise Overloaded("The queue is full; nothing was decided.")
+
+    def _check_open(self) -> None:
         if self.is_closed:
             raise Overloaded("The service is stopping; nothing was decided.")
-        if len(self._waiting) >= self._commands_max:
-            raise Overloaded("The queue is full; nothing was decided.")
+
+    def _take_in(self, submission: Submission) -> Pending:
+        self._check_open()
         pending = Pending(submission)
         if isinstance(submission, Webhook):
+            self.check_room()
             self._in_flight[submission.id] = pending
         self._waiting.append(pending)
         self._work.set()

@@ -33,12 +33,16 @@ class RemoteLedger:
     def find_key(self, kid: str) -> RegisteredKey | None:
         return self.keyring.find(kid)
 
-    async def decide(self, webhook: Webhook) -> Decision:
-        """See `Ledger.decide`. Raises `InternalError` too where the writer is gone and what it did is not known."""
+    def check_room(self) -> None:
+        """See `Ledger.check_room`."""
         if self._closing or self.stopped.done():
             raise Overloaded("The service is stopping; nothing was decided.")
         if len(self._waiting) >= self._waiting_max:
             raise Overloaded("The queue is full; nothing was decided.")
+
+    async def decide(self, webhook: Webhook) -> Decision:
+        """See `Ledger.decide`. Raises `InternalError` too where the writer is gone and what it did is not known."""
+        self.check_room()
         number = next(self._numbers)
         waiter: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiter
