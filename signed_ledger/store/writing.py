@@ -19,6 +19,7 @@ from signed_ledger.store.entries import (
     read_newest,
     read_terms_entry,
 )
+from signed_ledger.store.failing import told
 from signed_ledger.store.log import find_kept, read_edges
 from signed_ledger.tables import Row
 
@@ -110,7 +111,8 @@ class Store:
     async def open(cls, path: Path, *, busy_timeout_ms: int) -> "Store":
         connection = await connect(path, busy_timeout_ms=busy_timeout_ms)
         try:
-            return cls(connection, open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True))
+            reading = open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True)
+            return cls(connection, reading)
         except BaseException:
             await connection.close()
             raise
@@ -249,14 +251,14 @@ def _insert(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None
     try:
         insert_rows(connection, rows)
     except sqlite3.Error as error:
-        raise Fault(f"the commit failed: {error}") from error
+        raise Fault(f"the commit failed: {told(error)}") from error
 
 
 def _commit(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise Fault(f"the commit failed: {error}") from error
+        raise Fault(f"the commit failed: {told(error)}") from error
 
 
 def _insert_after(connection: sqlite3.Connection, seq: int, note: bytes, rows: list[tuple[str, Row]]) -> bool:
