@@ -17,6 +17,7 @@ from signed_ledger.store.log import KeptCheckpoint
 from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
 from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
 from signed_ledger.store.statements import Movement, Statement, StatementWanted
+from signed_ledger.store.trying import try_disk
 from signed_ledger.store.writing import (
     Begun,
     Found,
@@ -72,4 +73,5 @@ __all__ = [
     "scan_erased",
     "schema_statements",
     "told",
+    "try_disk",
 ]
