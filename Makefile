@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak fix bench \
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak faults fix bench \
 	bench-receipts bench-growth bench-overload lock wheel pip-audit sbom clean install python
 
 VENV := .venv
@@ -56,6 +56,9 @@ test: $(INSTALLED) hledger softhsm ## all tests, with coverage; ARGS="tests/test
 # The same tests as in CI, for longer: a thousand lives of sixty steps, and every byte and value changed in every way.
 soak: $(INSTALLED) ## random lives and the byte-by-byte audit, for an hour and more
 	@STATEFUL_LIVES=1000 STATEFUL_STEPS=60 AUDIT_SOAK=1 $(PY) -m pytest -n $(JOBS) tests/test_stateful.py tests/test_audit_bytes.py
+
+faults: $(INSTALLED) ## every fault of the disk and the clock, and the power cut at hundreds of moments
+	@FAULTS_ALL=1 POWER_CUTS=400 $(PY) -m pytest -n $(JOBS) tests/test_disk_faults.py tests/test_power_cuts.py tests/test_clock.py
 
 hledger: ## bring hledger, which judges exported books in the tests, where it is not there
 	@.ci/hledger

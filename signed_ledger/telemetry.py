@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from typing import Any, Final, TextIO
+from contextlib import suppress
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -61,6 +62,28 @@ class Metrics:
         self.expired = Counter("signed_ledger_expired", "Authorisations expired", registry=self.registry)
 
 
+class _Lossy:
+    """A stream for log lines. What can not be written, since its disk is full or its reader gone, is lost: no more.
+
+    A line is one write: workers share the stream. It is written past the buffers of Python, which would keep what
+    failed and fail again at the process's end.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        with suppress(OSError):
+            if self._raw is None:
+                self._stream.write(line)
+            else:
+                self._raw.write(line.encode("utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
 def configure_logging(level: str, log_format: str, stream: TextIO | None = None) -> None:
     """Set up the process's logs: lines for a person where `stream` is a terminal (or asked for), else JSON."""
     stream = stream or sys.stderr
@@ -79,6 +102,6 @@ def configure_logging(level: str, log_format: str, stream: TextIO | None = None)
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(stream),  # a line in one write: workers share the stream
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lossy(stream))),
         cache_logger_on_first_use=True,
     )

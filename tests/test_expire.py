@@ -243,7 +243,7 @@ class Terminal(StringIO):
 def test_many_have_a_progress_bar_in_a_terminal(tmp_path: Path, count: int, shown: bool) -> None:
     past = Past(tmp_path)
     asyncio.run(_authorise(past, count))
-    options = Namespace(json=False, passphrase_file=None)
+    options = Namespace(json=False, passphrase_file=None, clock_is_right=False)
     with redirect_stderr(Terminal()) as terminal, redirect_stdout(StringIO()):
         assert run_expire(options, past.in_process) == 0
     assert (f"/{count} [" in terminal.getvalue()) is shown

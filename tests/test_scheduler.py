@@ -16,6 +16,7 @@ import structlog
 
 from signed_ledger.config import read_settings
 from signed_ledger.daily import (
+    ClockWatch,
     Desk,
     Schedule,
     day_at,
@@ -65,7 +66,9 @@ class Running:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator["Running"]:
-        keeping = keep_settling(self.desk, self._schedule, self._world.clock, self.metrics, retry_seconds=0.01)
+        clock = self._world.clock
+        watch = ClockWatch(clock, steady=clock)
+        keeping = keep_settling(self.desk, self._schedule, clock, watch, self.metrics, retry_seconds=0.01)
         task = asyncio.create_task(keeping)
         try:
             yield self

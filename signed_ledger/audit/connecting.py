@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from signed_ledger.errors import Invalid
+from signed_ledger.store import told
 
 VALUE_BYTES_MAX: Final = 1_048_576
 """SQLite refuses to hand out a longer value: what a hostile file makes us hold in memory is bounded."""
@@ -28,12 +29,12 @@ def connect(path: Path) -> tuple[sqlite3.Connection, bool]:
         return _begin(path, "mode=ro"), False
     except SQLITE_ERRORS as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _CAN_NOT_LOCK:
-            raise Invalid(str(path), f"can not be read as a database: {error}") from None
+            raise Invalid(str(path), f"can not be read as a database: {told(error)}") from None
     try:
         log = path.with_name(f"{path.name}-wal")
         return _begin(path, "mode=ro&immutable=1"), log.exists() and log.stat().st_size > 0
     except SQLITE_ERRORS as error:
-        raise Invalid(str(path), f"can not be read as a database: {error}") from None
+        raise Invalid(str(path), f"can not be read as a database: {told(error)}") from None
 
 
 def _begin(path: Path, mode: str) -> sqlite3.Connection:

@@ -10,7 +10,7 @@ import structlog
 from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.wiring import clock
 from signed_ledger.config import Settings
-from signed_ledger.daily import Desk, Schedule, keep_settling
+from signed_ledger.daily import ClockWatch, Desk, Schedule, keep_settling, keep_watching
 from signed_ledger.errors import Fault, SignedLedgerError
 from signed_ledger.fetching import Fetcher
 from signed_ledger.ledger import Decider, Ledger
@@ -57,11 +57,13 @@ class Background:
 
 def beside_writing(served: Served, stop: asyncio.Event) -> Background:
     """What goes on where the ledger is written; another history under our key sets `stop`."""
+    watch = ClockWatch(clock)
     return Background(
+        keep_watching(watch),
         _keep_looking(served.ledger),
         _keep_publishing(served, stop),
         _keep_cosigning(served),
-        _keep_settling(served),
+        _keep_settling(served, watch),
     )
 
 
@@ -101,7 +103,7 @@ async def _keep_cosigning(served: Served) -> None:
         await fetcher.close()
 
 
-async def _keep_settling(served: Served) -> None:
+async def _keep_settling(served: Served, watch: ClockWatch) -> None:
     settings = served.settings
     if settings.settlement_hour is None:
         return
@@ -112,4 +114,4 @@ async def _keep_settling(served: Served) -> None:
             yield Desk(served.ledger, reader, clock, served.metrics, serving=True)
 
     schedule = Schedule(settings.settlement_hour, settings.zone, settings.settlements)
-    await keep_settling(open_desk, schedule, clock, served.metrics)
+    await keep_settling(open_desk, schedule, clock, watch, served.metrics)

@@ -10,6 +10,7 @@ import structlog
 
 from signed_ledger.cli.output import warn
 from signed_ledger.errors import InternalError, Overloaded, Refusal, SignedLedgerError
+from signed_ledger.store import told
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -42,7 +43,7 @@ def told_status(command: Callable[[], int]) -> int:
     except SignedLedgerError as error:
         return _told(str(error), UNASKABLE)
     except sqlite3.Error as error:
-        return _told(f"the ledger's database failed: {error}", UNASKABLE)
+        return _told(f"the ledger's database failed: {told(error)}", UNASKABLE)
     except OSError as error:
         return _told(f"{error.filename or 'the system'}: {error.strerror or error}", UNASKABLE)
     return status

@@ -5,6 +5,7 @@ import sys
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import accumulate
 
 
@@ -53,4 +54,5 @@ def _columns(character: str) -> int:
 
 
 def warn(sentence: str) -> None:
-    print(f"signed-ledger: {sentence}", file=sys.stderr)
+    with suppress(OSError):  # nobody may read it, or its disk be full: the exit status says it all the same
+        print(f"signed-ledger: {sentence}", file=sys.stderr)

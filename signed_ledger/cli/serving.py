@@ -22,6 +22,7 @@ from signed_ledger.cli.wiring import (
     checkpoint_signers,
     entry_signers,
     opened_ledger,
+    opened_store,
     passphrases_of,
     trust_file,
     witness_policy,
@@ -34,6 +35,7 @@ from signed_ledger.money import MINOR_DIGITS
 from signed_ledger.publishing import Publisher
 from signed_ledger.records import Terms
 from signed_ledger.signing import Signer
+from signed_ledger.store import try_disk
 from signed_ledger.telemetry import Metrics, configure_logging
 from signed_ledger.trust import read_trust
 
@@ -109,6 +111,8 @@ async def _check(
 
     Terms that are not in force yet are recorded: that is the one thing written before the workers start.
     """
+    async with opened_store(settings) as store:
+        await try_disk(store, settings.database)
     async with opened_ledger(settings, load_signer) as ledger, opened_reader(settings) as reader:
         _check_origin(settings, ledger.keyring)
         _check_trust(settings, ledger.keyring)

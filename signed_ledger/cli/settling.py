@@ -22,6 +22,7 @@ from signed_ledger.daily import (
     Expired,
     Progress,
     Settled,
+    check_clock,
     day_at,
     day_ends,
     expire_due,
@@ -53,6 +54,7 @@ def add_commands(commands: Commands) -> None:
         example="signed-ledger expire",
         facts=True,
     )
+    _add_clock_is_right(expiring)
     add_passphrase_file(expiring)
     settling = add_command(
         commands,
@@ -73,7 +75,14 @@ def add_commands(commands: Commands) -> None:
         "--out", type=Path, metavar="DIR", help=f"where the files go (default: {variable_of('settlements')})"
     )
     settling.add_argument("--force", action="store_true", help="write over files that hold something else")
+    _add_clock_is_right(settling)
     add_passphrase_file(settling)
+
+
+def _add_clock_is_right(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--clock-is-right", action="store_true", help="believe the clock, however long no Scheme sent anything"
+    )
 
 
 @asynccontextmanager
@@ -101,8 +110,14 @@ def run_expire(options: argparse.Namespace, settings: Settings) -> int:
 
 async def _expire(options: argparse.Namespace, settings: Settings) -> Expired:
     async with opened_desk(options, settings) as desk:
+        await _check_clock(options, desk)
         with _progress() as progress:
             return await expire_due(desk, progress)
+
+
+async def _check_clock(options: argparse.Namespace, desk: Desk) -> None:
+    if not options.clock_is_right:
+        await check_clock(desk)
 
 
 @contextmanager
@@ -181,6 +196,7 @@ async def _settle(options: argparse.Namespace, settings: Settings, day: date | N
         before = await settled_before(desk, options.scheme, day)
         if before is not None:
             return before, Expired()
+        await _check_clock(options, desk)
         with _progress() as progress:
             expired = await expire_due(desk, progress)
         return await settle(desk, options.scheme, day, settings.zone), expired

@@ -1,5 +1,6 @@
 """The daily task: expire, settle, write the settlement file; and reconcile it with the Scheme's own."""
 
+from signed_ledger.daily.clock_watch import ClockWatch, check_clock, keep_watching
 from signed_ledger.daily.days import day_at, day_before, day_begins, day_ends, newest_due
 from signed_ledger.daily.desk import Desk
 from signed_ledger.daily.expiring import Expired, Progress, expire_due
@@ -11,6 +12,7 @@ from signed_ledger.daily.settlement_files import settlement_files, write_settlem
 from signed_ledger.daily.settling import Settled, schemes_of, settle, settled_before
 
 __all__ = [
+    "ClockWatch",
     "Desk",
     "Difference",
     "Expired",
@@ -19,12 +21,14 @@ __all__ = [
     "Progress",
     "Schedule",
     "Settled",
+    "check_clock",
     "day_at",
     "day_before",
     "day_begins",
     "day_ends",
     "expire_due",
     "keep_settling",
+    "keep_watching",
     "newest_due",
     "read_postings",
     "read_scheme_file",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from signed_ledger.daily.clock_watch import ClockWatch, check_clock
 from signed_ledger.daily.days import newest_due
 from signed_ledger.daily.desk import Desk
 from signed_ledger.daily.expiring import expire_due
@@ -39,18 +40,22 @@ async def keep_settling(
     open_desk: OpenDesk,
     schedule: Schedule,
     clock: Callable[[], int],
+    watch: ClockWatch,
     metrics: Metrics,
     *,
     retry_seconds: float = RETRY_SECONDS,
 ) -> None:
-    """Settle each business day once its hour has come, until cancelled. What fails is logged and tried again."""
+    """Settle each business day once its hour has come, until cancelled. What fails is logged and tried again.
+
+    A clock that can not be believed is such a failure.
+    """
     done: date | None = None
     while True:
         day = newest_due(clock(), schedule.zone, schedule.hour)
         if done is not None and day <= done:
             await asyncio.sleep(LOOK_SECONDS)
             continue
-        failures = await _run_day(open_desk, schedule, day)
+        failures = await _run_day(open_desk, schedule, watch, day)
         for scheme, error in failures.items():
             metrics.settlements.labels("failed").inc()
             unexpected = None if isinstance(error, SignedLedgerError | OSError) else error
@@ -61,13 +66,14 @@ async def keep_settling(
             done = day
 
 
-async def _run_day(open_desk: OpenDesk, schedule: Schedule, day: date) -> dict[str, Exception]:
+async def _run_day(open_desk: OpenDesk, schedule: Schedule, watch: ClockWatch, day: date) -> dict[str, Exception]:
     """Expire and settle; give what failed, by Scheme. One's failure is not another's."""
     failures: dict[str, Exception] = {}
     try:
         async with open_desk() as desk:
             schemes = schemes_of(desk.ledger.keyring)
             if any([await newest_settled(desk, scheme) < day.isoformat() for scheme in schemes]):
+                await check_clock(desk, watch)
                 await expire_due(desk)
             for scheme in schemes:
                 try:

@@ -18,7 +18,7 @@ from signed_ledger.ledger.following import Head, follow, read_tree
 from signed_ledger.ledger.group import Deferred, Group
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.queue import Queue
-from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Outcome, Pending, Submission, Webhook
+from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Look, Outcome, Pending, Submission, Webhook
 from signed_ledger.ledger.wanting import history_of, wanted_by
 from signed_ledger.records import Transaction
 from signed_ledger.rules import Erase
@@ -184,6 +184,8 @@ class Writer:
 
     async def _write(self, pendings: list[Pending]) -> None:
         submissions = [pending.submission for pending in pendings]
+        if any(isinstance(submission, Look) for submission in submissions):
+            await self._store.check_in_place()
         begun = await self._store.begin(self.head.seq, wanted_by(submissions))
         if len(begun.newer) != 1 or begun.newer[0][1] != self.head.note:
             self.known.forget()

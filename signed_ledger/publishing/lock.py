@@ -16,6 +16,7 @@ from typing import Final
 from signed_ledger.disk import sync_folder
 from signed_ledger.errors import Invalid
 from signed_ledger.records import Checkpoint
+from signed_ledger.store import told
 
 APPLICATION_ID: Final = 0x534C4C31  # "SLL1"
 BUSY_TIMEOUT_MS: Final = 5_000
@@ -38,7 +39,7 @@ class CheckpointLock:
             _build(building, checkpoint)
             os.link(building, self.path)
         except sqlite3.Error as error:
-            raise Invalid(str(self.path), f"can not be made: {error}") from error
+            raise Invalid(str(self.path), f"can not be made: {told(error)}") from error
         finally:
             building.unlink()
         sync_folder(self.path.parent)
@@ -72,7 +73,7 @@ class CheckpointLock:
                     raise self._not_a_lock()
                 yield connection
         except sqlite3.Error as error:
-            raise Invalid(str(self.path), f"can not be used: {error}") from error
+            raise Invalid(str(self.path), f"can not be used: {told(error)}") from error
 
     def _check_mode(self) -> None:
         """Who else can write to it can stop the publishing."""

@@ -12,10 +12,12 @@ from signed_ledger.store.connection import (
 from signed_ledger.store.entries import StoredEntry
 from signed_ledger.store.erased import find_erased, scan_erased
 from signed_ledger.store.erasing import FoundErasing, append_and_erase, empty_log, read_erasing
+from signed_ledger.store.failing import told
 from signed_ledger.store.log import KeptCheckpoint
 from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
 from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
 from signed_ledger.store.statements import Movement, Statement, StatementWanted
+from signed_ledger.store.trying import try_disk
 from signed_ledger.store.wanted import (
     Found,
     FoundAccount,
@@ -69,4 +71,6 @@ __all__ = [
     "read_erasing",
     "scan_erased",
     "schema_statements",
+    "told",
+    "try_disk",
 ]

@@ -14,6 +14,7 @@ import aiosqlite
 
 from signed_ledger.disk import sync_folder
 from signed_ledger.errors import Busy, Fault, Invalid
+from signed_ledger.store.failing import told
 from signed_ledger.tables import TABLES, Table
 
 P = ParamSpec("P")
@@ -64,7 +65,7 @@ def telling_failures() -> Iterator[None]:
     except sqlite3.Error as error:
         if is_busy(error):
             raise Busy("another process is writing to the ledger") from error
-        raise Fault(f"the ledger's database failed: {error}") from error
+        raise Fault(f"the ledger's database failed: {told(error)}") from error
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -104,7 +105,7 @@ def open_database(
         _configure(connection, busy_timeout_ms)
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise Invalid("database", f"{path} can not be opened: {error}") from None
+        raise Invalid("database", f"{path} can not be opened: {told(error)}") from None
     except Invalid:
         connection.close()
         raise

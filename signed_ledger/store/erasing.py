@@ -12,6 +12,7 @@ from signed_ledger.errors import Fault
 from signed_ledger.records import PART_NAMES, Erasure, card
 from signed_ledger.store.connection import insert_rows, triggers_of
 from signed_ledger.store.entries import StoredEntry, read_entry
+from signed_ledger.store.failing import told
 from signed_ledger.store.writing import Store
 from signed_ledger.tables import DERIVED_TABLES, TABLES, Row
 
@@ -82,7 +83,7 @@ def _append_and_erase(
         insert_rows(connection, rows)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise Fault(f"the commit failed: {error}") from error
+        raise Fault(f"the commit failed: {told(error)}") from error
 
 
 def _drop_triggers(connection: sqlite3.Connection) -> None:

@@ -13,7 +13,7 @@ from signed_ledger.store.connection import Connection, connect
 from signed_ledger.store.entries import StoredEntry, read_entry, read_key_entries
 from signed_ledger.store.erased import find_erased
 from signed_ledger.store.log import KeptCheckpoint, read_bundle, read_checkpoint, read_edges, read_tile
-from signed_ledger.store.moments import Moment, Span, find_span, head_seq
+from signed_ledger.store.moments import Moment, Span, find_span, head_seq, time_of
 from signed_ledger.store.statements import Statement, StatementWanted, find_statement
 from signed_ledger.store.wanted import read_posted
 from signed_ledger.tables import TOTALS, authorisation_of
@@ -100,6 +100,10 @@ class Reader:
         """The authorisations whose time is over at `now`, microseconds since 1970 UTC, in order of (expiry, seq)."""
         return await self._run(find_due, now)
 
+    async def vouched(self) -> int | None:
+        """When the newest entry was recorded that a Scheme sent, or was settled with; microseconds since 1970 UTC."""
+        return await self._run(find_vouched)
+
     async def posted(self, scheme: str, known: int, rows_max: int) -> list[StoredEntry]:
         """A Scheme's `POSTINGS` after the seq `known`, oldest first, at most `rows_max`."""
         return await self._run(read_posted, scheme, known, rows_max)
@@ -176,6 +180,12 @@ def find_transaction(connection: sqlite3.Connection, transaction_id: str) -> dic
 
 def find_due(connection: sqlite3.Connection, now: int) -> list[AuthorisationKey]:
     return [AuthorisationKey(*row) for row in connection.execute(_DUE, (now,))]
+
+
+def find_vouched(connection: sqlite3.Connection) -> int | None:
+    newest = "SELECT seq FROM transactions WHERE scheme <> '' ORDER BY seq DESC LIMIT 1"
+    row = connection.execute(newest).fetchone()
+    return None if row is None else time_of(connection, row[0])
 
 
 def list_settlements(connection: sqlite3.Connection, scheme: str) -> dict[str, int]:

@@ -13,6 +13,8 @@ from signed_ledger.store.entries import (
     read_newest,
     read_terms_entry,
 )
+from signed_ledger.store.failing import told
+from signed_ledger.store.files import Files, check_in_place
 from signed_ledger.store.log import read_edges
 from signed_ledger.store.wanted import Found, Wanted, read_wanted
 from signed_ledger.tables import Row
@@ -39,15 +41,17 @@ class Store:
     The second connection only reads, so that it can while the first one commits.
     """
 
-    def __init__(self, connection: Connection, reading: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection, reading: sqlite3.Connection, files: Files) -> None:
         self._connection = connection
         self._reading = reading
+        self._files = files
 
     @classmethod
     async def open(cls, path: Path, *, busy_timeout_ms: int) -> "Store":
         connection = await connect(path, busy_timeout_ms=busy_timeout_ms)
         try:
-            return cls(connection, open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True))
+            reading = open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True)
+            return cls(connection, reading, Files.of(path))
         except BaseException:
             await connection.close()
             raise
@@ -83,6 +87,10 @@ class Store:
     async def commit(self) -> None:
         """What `insert_after` inserted goes to disk, synchronously. Any failure is a `Fault`."""
         await self._connection.run(_commit)
+
+    async def check_in_place(self) -> None:
+        """Raise `Fault` where the files that are open are not those of their names any more; see `files`."""
+        await self._connection.run(check_in_place, self._files)
 
     async def rollback(self) -> None:
         await self._connection.run(_rollback)
@@ -144,14 +152,14 @@ def _insert(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None
     try:
         insert_rows(connection, rows)
     except sqlite3.Error as error:
-        raise Fault(f"the commit failed: {error}") from error
+        raise Fault(f"the commit failed: {told(error)}") from error
 
 
 def _commit(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        raise Fault(f"the commit failed: {error}") from error
+        raise Fault(f"the commit failed: {told(error)}") from error
 
 
 def _insert_after(connection: sqlite3.Connection, seq: int, note: bytes, rows: list[tuple[str, Row]]) -> bool:
