@@ -99,8 +99,8 @@ class Survivor:
                 self.kill(server, alone=death.alone)
             await self.until_dead(server)
         finally:
-            self.traffic.hold()
             server.kill()
+        await self.traffic.hold()
         self.deaths[death.kind] += 1
         await self.examine()
 
@@ -140,11 +140,12 @@ class Survivor:
         for seq, (_, body) in there.items():
             self._find(json.loads(body).get("webhook_id"), seq)
         for name, document in self.traffic.documents.items():
-            row = there.get(document["seq"]) or self.installation.rows(_AT, document["seq"])[0]
-            if self._known.get(name) != document["seq"]:
-                self.faults.append(f"{name}: answered, and not in the ledger")
-            if row != (document["entry"].encode(), document["body"].encode()):
-                self.faults.append(f"{name}: the answer is not what is in the ledger at {document['seq']}")
+            seq, told = document["seq"], (document["entry"].encode(), document["body"].encode())
+            rows = [there[seq]] if seq in there else self.installation.rows(_AT, seq)
+            if self._known.get(name) != seq or not rows:
+                self.faults.append(f"lost: {name} was answered, and is not in the ledger")
+            elif rows != [told]:
+                self.faults.append(f"changed: {name} is not in the ledger as it was answered, at {seq}")
         self.traffic.documents.clear()
         ((self._head,),) = self.installation.rows("SELECT max(seq) FROM entries")
         for name in self.traffic.in_doubt:
@@ -154,7 +155,7 @@ class Survivor:
 
     def _audit(self) -> None:
         audited = audit_since(self.installation.database, self._seen, jobs=1)
-        self.faults += [f"verify: {fault}" for fault in audited.report.faults]
+        self.faults += [f"not verified: {fault}" for fault in audited.report.faults]
         if audited.kept is not None and audited.report.ok:
             note = audited.kept.note
             self._seen = LastSeen(note, decode_checkpoint(note, may_extend=True), audited.kept.mark)
@@ -163,10 +164,10 @@ class Survivor:
         if name is None:  # the Issuer's own
             return
         if name in self._known:
-            self.faults.append(f"{name}: in the ledger at {self._known[name]} and at {seq}")
+            self.faults.append(f"doubled: {name} is in the ledger at {self._known[name]} and at {seq}")
         self._known[name] = seq
         if name not in self.traffic.told and name not in self.traffic.in_doubt:
-            self.faults.append(f"{name}: in the ledger at {seq}, and nobody asked")
+            self.faults.append(f"not asked: {name} is in the ledger at {seq}")
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -190,11 +191,11 @@ class Survivor:
         for seq, step in sorted([*steps, *((one.seq, one) for one in self.done)], key=lambda step: step[0]):
             expected, outcome = self._told_to(model, step)
             if expected != outcome:
-                self.faults.append(f"{seq}: {outcome}, and by the rules it is {expected}")
+                self.faults.append(f"wrong: {seq} says {outcome}, and by the rules it is {expected}")
         for account, (posted, held) in self._balances().items():
             expected_balance = (model.posted[account], model.held(account))
             if (posted, held) != expected_balance:
-                self.faults.append(f"{account}: {posted}, {held} held; by the rules {expected_balance}")
+                self.faults.append(f"wrong: {account} has {posted}, {held} held; by the rules {expected_balance}")
 
     def _told_to(self, model: Model, step: Any) -> tuple[object, object]:
         if not isinstance(step, Done):

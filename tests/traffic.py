@@ -56,6 +56,7 @@ class Traffic:
         self._draw = draw
         self._conversations = conversations
         self._urls: list[str] = []
+        self._asking = 0
         self._serving = asyncio.Event()
         self._ended = False
         self._answered: list[Message] = []
@@ -77,9 +78,11 @@ class Traffic:
         self._urls = urls
         self._serving.set()
 
-    def hold(self) -> None:
-        """Send nothing more until `go`."""
+    async def hold(self) -> None:
+        """Send nothing more until `go`; wait until all that was sent is answered, or its connection closed."""
         self._serving.clear()
+        while self._asking:
+            await asyncio.sleep(0.001)
 
     async def finish(self) -> None:
         """Let every transaction come to its end, then ask everything once more."""
@@ -96,7 +99,7 @@ class Traffic:
         for count in itertools.count():
             if self._ended:
                 return
-            card = self._draw.choice([*self.cards, *self.cards[-1:] * 4])
+            card = self._draw.choice([*self.cards[:1] * 4, *self.cards[-6:]])
             await self._live(life(f"t-{number}-{count}", card, self._draw))
 
     async def _live(self, messages: Iterable[Message]) -> None:
@@ -119,6 +122,13 @@ class Traffic:
 
     async def _ask(self, message: Message) -> bool:
         """Send it once; whether it was answered."""
+        self._asking += 1
+        try:
+            return await self._answer(message)
+        finally:
+            self._asking -= 1
+
+    async def _answer(self, message: Message) -> bool:
         url, was_told = f"{self._draw.choice(self._urls)}/{message.kind}", message.webhook_id in self.told
         headers = sign_request(self._party.key, "POST", url, message.body, message.webhook_id)
         if not was_told:
@@ -129,12 +139,12 @@ class Traffic:
         except (aiohttp.ClientError, OSError):
             return False
         except TimeoutError:
-            self.faults.append(f"{message.webhook_id}: not answered in time")
+            self.faults.append(f"not answered: {message.webhook_id}, in time")
             return False
         if response.status in UNANSWERED:
             return False
         if response.status not in DECISIONS or b'"decision"' not in answer:
-            self.faults.append(f"{message.webhook_id}: refused, {response.status} {answer!r}")
+            self.faults.append(f"refused: {message.webhook_id}, {response.status} {answer!r}")
             return True
         self._note(message, answer, response.headers.get("Idempotent-Replayed") == "true", was_told)
         return True
@@ -150,9 +160,9 @@ class Traffic:
             self.in_doubt.discard(name)
             self._compare(name, document["seq"], replayed, self.recorded.pop(name, None))
         elif self.told[name].digest != digest:
-            self.faults.append(f"{name}: another answer than the first")
+            self.faults.append(f"changed: {name} has another answer than the first")
         if not replayed and (was_told or name in self._decided):
-            self.faults.append(f"{name}: decided again")
+            self.faults.append(f"doubled: {name} was decided again")
         if not replayed:
             self._decided.add(name)
 
@@ -161,6 +171,6 @@ class Traffic:
         if before is None:
             return
         if before.seq is not None and (seq, replayed) != (before.seq, True):
-            self.faults.append(f"{name}: recorded at {before.seq}, and answered with {seq}")
+            self.faults.append(f"doubled: {name} was recorded at {before.seq}, and is answered with {seq}")
         if before.seq is None and seq <= before.head:
-            self.faults.append(f"{name}: not in the ledger of {before.head}, and answered with {seq}")
+            self.faults.append(f"wrong: {name} was not in the ledger of {before.head}, and is answered with {seq}")

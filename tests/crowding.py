@@ -1,0 +1,85 @@
+"""Four servers, the command line, the daily settlement and key rotations on one ledger at once, under load."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from tests.processes import Installation, Server
+from tests.surviving import SCHEME, Done, Survivor
+
+SERVERS = 4
+
+
+async def crowd(survivor: Survivor, day: int, *, kill: bool) -> list[Server]:
+    """Serve on four ports while commands run; `day` numbers the business day, each later than the last.
+
+    With `kill`, one server is killed while the commands run, and the others at the end.
+    """
+    servers = [survivor.start() for _ in range(SERVERS)]
+    try:
+        await survivor.until(lambda: all('"serving"' in server.log for server in servers))
+        survivor.traffic.go([server.url for server in servers])
+        work = asyncio.gather(*(asyncio.to_thread(hand, survivor, day) for hand in HANDS))
+        if kill:
+            await _kill(survivor, servers.pop())
+        for done in await work:
+            survivor.done += done
+        for server in servers:
+            if kill:
+                await _kill(survivor, server)
+            else:
+                assert await asyncio.to_thread(server.stop) == 0, server.log
+    finally:
+        for server in servers:
+            server.kill()
+    await survivor.traffic.hold()
+    await survivor.examine()
+    return servers
+
+
+async def _kill(survivor: Survivor, server: Server) -> None:
+    await asyncio.sleep(survivor.draw.uniform(0.0, 0.5))
+    survivor.kill(server, alone=False)
+    await survivor.until_dead(server)
+    survivor.deaths["one server of four"] += 1
+
+
+# --- hands: each does its commands one after the other ------------------------------------------------------------
+
+
+def _loads(survivor: Survivor, _: int) -> list[Done]:
+    told = [survivor.installation.run_json("load-money", "card-1", amount, "EUR") for amount in ("5.00", "7.00")]
+    return [Done(one["seq"], "load", ("card-1", _cents(one["amount"]))) for one in told]
+
+
+def _blocks(survivor: Survivor, _: int) -> list[Done]:
+    card = survivor.traffic.cards[-1]
+    ops = ("block", "unblock")
+    return [Done(survivor.installation.run_json("card", op, card)["seq"], op, card) for op in ops]
+
+
+def _settles(survivor: Survivor, day: int) -> list[Done]:
+    dates = [date(1970, 1, 1) + timedelta(days=2 * day + more) for more in (0, 1)]
+    return [_settled(survivor.installation, one.isoformat()) for one in dates]
+
+
+def _settled(installation: Installation, day: str) -> Done:
+    out = installation.folder / "settlements"
+    told = installation.run_json("settle", "--scheme", SCHEME, "--date", day, "--out", out)
+    assert told["is_first"], told
+    names = ("gross", "refunds", "fees", "net", "issuer_result")
+    sums = {one["currency"]: (*(_cents(one[name]) for name in names), one["count"]) for one in told["sums"]}
+    return Done(told["seq"], "settlement", sums)
+
+
+def _rotates(survivor: Survivor, day: int) -> list[Done]:
+    survivor.installation.run_json("keys", "rotate", ("entry", "checkpoint")[day % 2])
+    return []
+
+
+HANDS: tuple[Callable[[Survivor, int], list[Done]], ...] = (_loads, _blocks, _settles, _rotates)
+
+
+def _cents(amount: str) -> int:
+    whole, _, part = amount.partition(".")
+    return int(f"{whole}{part}")
