@@ -15,6 +15,7 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
 ARGS ?=
 JOBS ?= auto
+SOAK_MINUTES ?= 60
 UV := uv==0.13.9
 PIP_AUDIT := pip-audit>=2.10,<3
 
@@ -44,8 +45,10 @@ bench: $(INSTALLED) ## measure the server beside a bare echo, then receipts, and
 test: $(INSTALLED) hledger softhsm ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
 
-# The same tests as in CI, for longer: a thousand lives of sixty steps, and every byte and value changed in every way.
-soak: $(INSTALLED) ## random lives and the byte-by-byte audit, for an hour and more
+# The same tests as in CI, for longer: servers killed for an hour, a thousand lives of sixty steps, and every byte and value
+# changed in every way.
+soak: $(INSTALLED) ## servers killed for SOAK_MINUTES (60), then random lives and the byte-by-byte audit, for an hour and more
+	@$(PY) -m tests.soak --minutes $(SOAK_MINUTES) $(ARGS)
 	@STATEFUL_LIVES=1000 STATEFUL_STEPS=60 AUDIT_SOAK=1 $(PY) -m pytest -n $(JOBS) tests/test_stateful.py tests/test_audit_bytes.py
 
 hledger: ## bring hledger, which judges exported books in the tests, where it is not there

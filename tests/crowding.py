@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from tests.processes import Installation, Server
+from tests.processes import Server
 from tests.surviving import SCHEME, Done, Survivor
 
 SERVERS = 4
@@ -19,6 +19,8 @@ async def crowd(survivor: Survivor, day: int, *, kill: bool) -> list[Server]:
     try:
         await survivor.until(lambda: all('"serving"' in server.log for server in servers))
         survivor.traffic.go([server.url for server in servers])
+        told = len(survivor.traffic.told)
+        await survivor.until(lambda: len(survivor.traffic.told) >= told + 40)
         work = asyncio.gather(*(asyncio.to_thread(hand, survivor, day) for hand in HANDS))
         if kill:
             await _kill(survivor, servers.pop())
@@ -48,8 +50,8 @@ async def _kill(survivor: Survivor, server: Server) -> None:
 
 
 def _loads(survivor: Survivor, _: int) -> list[Done]:
-    told = [survivor.installation.run_json("load-money", "card-1", amount, "EUR") for amount in ("5.00", "7.00")]
-    return [Done(one["seq"], "load", ("card-1", _cents(one["amount"]))) for one in told]
+    told = survivor.installation.run_json("load-money", "card-1", "5.00", "EUR")
+    return [Done(told["seq"], "load", ("card-1", _cents(told["amount"])))]
 
 
 def _blocks(survivor: Survivor, _: int) -> list[Done]:
@@ -59,17 +61,12 @@ def _blocks(survivor: Survivor, _: int) -> list[Done]:
 
 
 def _settles(survivor: Survivor, day: int) -> list[Done]:
-    dates = [date(1970, 1, 1) + timedelta(days=2 * day + more) for more in (0, 1)]
-    return [_settled(survivor.installation, one.isoformat()) for one in dates]
-
-
-def _settled(installation: Installation, day: str) -> Done:
-    out = installation.folder / "settlements"
-    told = installation.run_json("settle", "--scheme", SCHEME, "--date", day, "--out", out)
+    out, business_day = survivor.installation.folder / "settlements", date(1970, 1, 1) + timedelta(days=day)
+    told = survivor.installation.run_json("settle", "--scheme", SCHEME, "--date", business_day, "--out", out)
     assert told["is_first"], told
     names = ("gross", "refunds", "fees", "net", "issuer_result")
     sums = {one["currency"]: (*(_cents(one[name]) for name in names), one["count"]) for one in told["sums"]}
-    return Done(told["seq"], "settlement", sums)
+    return [Done(told["seq"], "settlement", sums)]
 
 
 def _rotates(survivor: Survivor, day: int) -> list[Done]:

@@ -66,10 +66,12 @@ class Death:
 class Survivor:
     """The ledger, its traffic, and what was seen of both. Its methods are run one after the other."""
 
-    def __init__(self, installation: Installation, seed: int, conversations: int = 12) -> None:
+    def __init__(
+        self, installation: Installation, seed: int, conversations: int = 12, pause_seconds: float = 0.0
+    ) -> None:
         self.draw = Random(seed)
         self.installation = installation
-        self.traffic = Traffic(self.installation.scheme, ["card-1"], conversations, self.draw)
+        self.traffic = Traffic(self.installation.scheme, ["card-1"], conversations, pause_seconds, self.draw)
         self.deaths: Counter[str] = Counter()
         self.done = [Done(5, "load", ("card-1", 100_000_000))]
         self.faults = self.traffic.faults

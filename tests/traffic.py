@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -42,9 +43,12 @@ class Recorded(NamedTuple):
 
 
 class Traffic:
-    """Conversations of one Scheme about `cards`, with servers that come and go: `go`, `hold`, `go` again."""
+    """Conversations of one Scheme about `cards`, with servers that come and go: `go`, `hold`, `go` again.
 
-    def __init__(self, party: Party, cards: list[str], conversations: int, draw: Random) -> None:
+    `pause_seconds` between two of a conversation's messages makes room for what else the test runs.
+    """
+
+    def __init__(self, party: Party, cards: list[str], conversations: int, pause_seconds: float, draw: Random) -> None:
         self.cards = cards
         self.told: dict[str, Told] = {}
         self.in_doubt: set[str] = set()
@@ -52,7 +56,9 @@ class Traffic:
         self.recorded: dict[str, Recorded] = {}
         self.faults: list[str] = []
         self.answers = self.replays = 0
+        self.by_server: Counter[str] = Counter()
         self._party = party
+        self._pause_seconds = pause_seconds
         self._draw = draw
         self._conversations = conversations
         self._urls: list[str] = []
@@ -110,6 +116,7 @@ class Traffic:
                 return
             if self._draw.random() < AGAIN:
                 await self._deliver(self._draw.choice(self._answered), copies=1)
+            await asyncio.sleep(self._pause_seconds)
 
     async def _deliver(self, message: Message, copies: int) -> None:
         """Send it, in so many copies at once, until all that there are of these are answered."""
@@ -129,7 +136,8 @@ class Traffic:
             self._asking -= 1
 
     async def _answer(self, message: Message) -> bool:
-        url, was_told = f"{self._draw.choice(self._urls)}/{message.kind}", message.webhook_id in self.told
+        server, was_told = self._draw.choice(self._urls), message.webhook_id in self.told
+        url = f"{server}/{message.kind}"
         headers = sign_request(self._party.key, "POST", url, message.body, message.webhook_id)
         if not was_told:
             self.in_doubt.add(message.webhook_id)
@@ -146,6 +154,7 @@ class Traffic:
         if response.status not in DECISIONS or b'"decision"' not in answer:
             self.faults.append(f"refused: {message.webhook_id}, {response.status} {answer!r}")
             return True
+        self.by_server[server] += 1
         self._note(message, answer, response.headers.get("Idempotent-Replayed") == "true", was_told)
         return True
 
