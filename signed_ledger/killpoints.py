@@ -31,6 +31,7 @@ STEPS: Final = (
     "inserted cosignatures",
     "committing",
     "committed",
+    "telling",
     "answering",
     "making lock",
     "swapping",

@@ -1,13 +1,17 @@
 """Four servers, the command line, the daily settlement and key rotations on one ledger at once, under load."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any, Final
 
 from tests.processes import Server
 from tests.surviving import SCHEME, Done, Survivor
 
-SERVERS = 4
+SERVERS: Final = 4
+TRIES: Final = 20
+BUSY: Final = "Another process is writing; nothing was decided."
 
 
 async def crowd(survivor: Survivor, day: int, *, kill: bool) -> list[Server]:
@@ -49,20 +53,31 @@ async def _kill(survivor: Survivor, server: Server) -> None:
 # --- hands: each does its commands one after the other ------------------------------------------------------------
 
 
+def _do(survivor: Survivor, *command: object) -> Any:
+    """Run a command until it has its turn: what it says of others that write is that nothing was decided."""
+    for _ in range(TRIES):
+        ended, out, err = survivor.installation.ended(*command, "--json")
+        if ended == 0:
+            return json.loads(out)
+        assert (ended, BUSY in err) == (2, True), (ended, err)
+        survivor.busy += 1
+    raise AssertionError(f"no turn for {command}")
+
+
 def _loads(survivor: Survivor, _: int) -> list[Done]:
-    told = survivor.installation.run_json("load-money", "card-1", "5.00", "EUR")
+    told = _do(survivor, "load-money", "card-1", "5.00", "EUR")
     return [Done(told["seq"], "load", ("card-1", _cents(told["amount"])))]
 
 
 def _blocks(survivor: Survivor, _: int) -> list[Done]:
     card = survivor.traffic.cards[-1]
     ops = ("block", "unblock")
-    return [Done(survivor.installation.run_json("card", op, card)["seq"], op, card) for op in ops]
+    return [Done(_do(survivor, "card", op, card)["seq"], op, card) for op in ops]
 
 
 def _settles(survivor: Survivor, day: int) -> list[Done]:
     out, business_day = survivor.installation.folder / "settlements", date(1970, 1, 1) + timedelta(days=day)
-    told = survivor.installation.run_json("settle", "--scheme", SCHEME, "--date", business_day, "--out", out)
+    told = _do(survivor, "settle", "--scheme", SCHEME, "--date", business_day, "--out", out)
     assert told["is_first"], told
     names = ("gross", "refunds", "fees", "net", "issuer_result")
     sums = {one["currency"]: (*(_cents(one[name]) for name in names), one["count"]) for one in told["sums"]}
@@ -70,7 +85,7 @@ def _settles(survivor: Survivor, day: int) -> list[Done]:
 
 
 def _rotates(survivor: Survivor, day: int) -> list[Done]:
-    survivor.installation.run_json("keys", "rotate", ("entry", "checkpoint")[day % 2])
+    _do(survivor, "keys", "rotate", ("entry", "checkpoint")[day % 2])
     return []
 
 

@@ -74,6 +74,12 @@ class Installation:
         """Run a command to its end and check its exit status."""
         return run(self.command(*arguments), self.environment(**settings), status)
 
+    def ended(self, *arguments: object) -> tuple[int, str, str]:
+        """Run a command to its end: (exit status, output, errors)."""
+        command = [*map(str, self.command(*arguments))]
+        done = subprocess.run(command, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
     def command(self, *arguments: object) -> list[object]:
         return [sys.executable, "-m", "signed_ledger", *arguments]
 

@@ -17,7 +17,7 @@ import structlog
 
 from tests.crowding import crowd
 from tests.processes import installed
-from tests.surviving import UNDER_LOAD, Death, Survivor
+from tests.surviving import BY_SEVERAL, UNDER_LOAD, Death, Survivor
 
 CROWD_EVERY = 25
 ONCE = ("inserted card_states", "inserted tiles")
@@ -30,7 +30,8 @@ def drawn(draw: Random) -> tuple[Death, int]:
     where = draw.random()
     if where < 0.3:
         step = draw.choice(UNDER_LOAD)
-        return Death(step if step in ONCE else f"{step}:{draw.randint(1, 8)}"), workers
+        death = Death(step if step in ONCE else f"{step}:{draw.randint(1, 8)}")
+        return death, 2 if step in BY_SEVERAL else workers
     alone = workers > 1 and draw.random() < 0.5
     if where < 0.4:
         return Death(seconds=draw.uniform(0.0, 0.9), starting=True, alone=alone), workers
@@ -58,8 +59,9 @@ def told_of(survivor: Survivor) -> str:
     traffic = survivor.traffic
     return (
         f"{survivor.deaths.total():,} kills survived; {len(traffic.told):,} messages answered, {traffic.answers:,} "
-        f"times; of those that had no answer at a kill {survivor.was_recorded:,} were in the ledger whole, "
-        f"{survivor.was_absent:,} not at all; {len(survivor.faults)} faults"
+        f"times, and {traffic.unanswered.total():,} times with 500 or 503; of those that had no answer at a kill "
+        f"{survivor.was_recorded:,} were in the ledger whole, {survivor.was_absent:,} not at all; {survivor.busy:,} "
+        f"commands found the ledger busy; {len(survivor.faults)} faults"
     )
 
 

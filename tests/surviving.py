@@ -33,10 +33,22 @@ TERMS: Final = Conditions(days={}, otherwise=7, percent={}, rate={})
 UNDER_LOAD: Final = (
     *("taken", "locked", "decided", "inserted entries", "inserted parts", "inserted account_states"),
     *("inserted authorisation_states", "inserted card_states", "inserted webhooks", "inserted postings"),
-    *("inserted transactions", "inserted tiles", "inserted checkpoints", "committing", "committed", "answering"),
+    *(
+        "inserted transactions",
+        "inserted tiles",
+        "inserted checkpoints",
+        "committing",
+        "committed",
+        "telling",
+        "answering",
+    ),
     *("swapping", "swapped", "keeping", "kept", "published"),
 )
 """The steps that a server comes to when it is sent webhooks."""
+
+
+BY_SEVERAL: Final = ("telling",)
+"""Those of them that only a service of several processes comes to."""
 
 
 class Done(NamedTuple):
@@ -75,7 +87,7 @@ class Survivor:
         self.deaths: Counter[str] = Counter()
         self.done = [Done(5, "load", ("card-1", 100_000_000))]
         self.faults = self.traffic.faults
-        self.was_recorded = self.was_absent = 0
+        self.was_recorded = self.was_absent = self.busy = 0
         self._known: dict[str, int] = {}
         self._head = 0
         self._seen: LastSeen | None = None

@@ -57,6 +57,7 @@ class Traffic:
         self.faults: list[str] = []
         self.answers = self.replays = 0
         self.by_server: Counter[str] = Counter()
+        self.unanswered: Counter[int] = Counter()
         self._party = party
         self._pause_seconds = pause_seconds
         self._draw = draw
@@ -150,6 +151,7 @@ class Traffic:
             self.faults.append(f"not answered: {message.webhook_id}, in time")
             return False
         if response.status in UNANSWERED:
+            self.unanswered[response.status] += 1
             return False
         if response.status not in DECISIONS or b'"decision"' not in answer:
             self.faults.append(f"refused: {message.webhook_id}, {response.status} {answer!r}")
