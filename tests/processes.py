@@ -262,8 +262,8 @@ class Server:
         return self.process.wait(DEADLINE_SECONDS)
 
     def kill(self) -> None:
-        """SIGKILL, to its children too: they share its session."""
-        if self.process.poll() is None:
+        """SIGKILL, to its children too, which share its session and may have outlived it."""
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(DEADLINE_SECONDS)
 
