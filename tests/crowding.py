@@ -27,10 +27,10 @@ async def crowd(survivor: Survivor, day: int, *, kill: bool) -> list[Server]:
         await survivor.until(lambda: len(survivor.traffic.told) >= told + 40)
         work = asyncio.gather(*(asyncio.to_thread(hand, survivor, day) for hand in HANDS))
         if kill:
-            await _kill(survivor, servers.pop())
+            await _kill(survivor, servers[0])
         for done in await work:
             survivor.done += done
-        for server in servers:
+        for server in servers[kill:]:
             if kill:
                 await _kill(survivor, server)
             else:
@@ -39,7 +39,7 @@ async def crowd(survivor: Survivor, day: int, *, kill: bool) -> list[Server]:
         for server in servers:
             server.kill()
     await survivor.traffic.hold()
-    await survivor.examine()
+    survivor.examine()
     return servers
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -19,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from signed_ledger.audit.last_seen import LastSeen
 from signed_ledger.audit.running import audit_since
 from signed_ledger.encoding import decode_checkpoint
+from signed_ledger.killpoints import STEPS
 from signed_ledger.money import Money
 from signed_ledger.records import Load
 from tests.life_model import Conditions, Model
@@ -30,25 +32,13 @@ SCHEME: Final = "acme"
 FUNDS: Final = 20_000
 TERMS: Final = Conditions(days={}, otherwise=7, percent={}, rate={})
 
-UNDER_LOAD: Final = (
-    *("taken", "locked", "decided", "inserted entries", "inserted parts", "inserted account_states"),
-    *("inserted authorisation_states", "inserted card_states", "inserted webhooks", "inserted postings"),
-    *(
-        "inserted transactions",
-        "inserted tiles",
-        "inserted checkpoints",
-        "committing",
-        "committed",
-        "telling",
-        "answering",
-    ),
-    *("swapping", "swapped", "keeping", "kept", "published"),
-)
-"""The steps that a server comes to when it is sent webhooks."""
-
-
+BY_OTHERS: Final = ("removed", "inserted settlements", "inserted keys", "inserted cosignatures", "making lock")
+UNDER_LOAD: Final = tuple(step for step in STEPS if step not in BY_OTHERS)
+"""The steps that a server comes to when it is sent webhooks; to the others it takes a command, or a witness."""
 BY_SEVERAL: Final = ("telling",)
-"""Those of them that only a service of several processes comes to."""
+"""Those that only a service of several processes comes to."""
+KILLED: Final = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""The status of a server that was killed, and of one whose worker was."""
 
 
 class Done(NamedTuple):
@@ -115,8 +105,10 @@ class Survivor:
         finally:
             server.kill()
         await self.traffic.hold()
+        if server.process.returncode not in KILLED:
+            self.faults.append(f"ended by itself: with {server.process.returncode}, {server.log}")
         self.deaths[death.kind] += 1
-        await self.examine()
+        self.examine()
 
     def start(self, *arguments: object, killed_at: str | None = None) -> Server:
         return self.installation.start(*arguments, killed_at=killed_at, CHECKPOINT_INTERVAL_MS=50)
@@ -139,7 +131,7 @@ class Survivor:
         """Where one process of several was killed, the others have to end by themselves."""
         await self.until(lambda: server.process.poll() is not None and not server.pids)
 
-    async def until(self, condition: Any) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + 2 * DEADLINE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, "it did not come"
@@ -147,7 +139,7 @@ class Survivor:
 
     # --- what it left ------------------------------------------------------------------------------------------------
 
-    async def examine(self) -> None:
+    def examine(self) -> None:
         """All servers are dead: hold the file against what was told."""
         self._audit()
         there = {seq: (note, body) for seq, note, body in self.installation.rows(_SINCE, self._head)}
@@ -163,8 +155,9 @@ class Survivor:
         self.traffic.documents.clear()
         ((self._head,),) = self.installation.rows("SELECT max(seq) FROM entries")
         for name in self.traffic.in_doubt:
-            self.was_recorded += name in self._known
-            self.was_absent += name not in self._known
+            if name not in self.traffic.recorded:
+                self.was_recorded += name in self._known
+                self.was_absent += name not in self._known
             self.traffic.recorded[name] = Recorded(self._known.get(name), self._head)
 
     def _audit(self) -> None:
@@ -194,7 +187,7 @@ class Survivor:
             assert server.stop() == 0, server.log
         finally:
             server.kill()
-        await self.examine()
+        self.examine()
         assert_audits(self.installation.database)
         assert self.traffic.in_doubt == set()
         self._hold_against_model()
@@ -206,10 +199,11 @@ class Survivor:
             expected, outcome = self._told_to(model, step)
             if expected != outcome:
                 self.faults.append(f"wrong: {seq} says {outcome}, and by the rules it is {expected}")
-        for account, (posted, held) in self._balances().items():
-            expected_balance = (model.posted[account], model.held(account))
-            if (posted, held) != expected_balance:
-                self.faults.append(f"wrong: {account} has {posted}, {held} held; by the rules {expected_balance}")
+        balances = self._balances()
+        for account in {*balances, *model.posted}:
+            there, expected_there = balances.get(account, (0, 0)), (model.posted[account], model.held(account))
+            if there != expected_there:
+                self.faults.append(f"wrong: {account} has {there}, and by the rules {expected_there}")
 
     def _told_to(self, model: Model, step: Any) -> tuple[object, object]:
         if not isinstance(step, Done):

@@ -22,6 +22,7 @@ TWICE_AT_ONCE: Final = 0.2
 AGAIN: Final = 0.15
 """How often a message is sent in two copies at once, and how often another that was answered long ago is sent again."""
 DECISIONS: Final = {200, 201, 403, 404}
+SECONDS_MAX: Final = 60
 UNANSWERED: Final = {500, 503}
 """What says that the message is to be sent again; after 500 it is not known whether it was decided."""
 
@@ -70,7 +71,7 @@ class Traffic:
         self._decided: set[str] = set()
 
     async def __aenter__(self) -> "Traffic":
-        timeout = aiohttp.ClientTimeout(total=30)
+        timeout = aiohttp.ClientTimeout(total=SECONDS_MAX)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout)
         self._tasks = [asyncio.create_task(self._converse(number)) for number in range(self._conversations)]
         return self
@@ -145,10 +146,10 @@ class Traffic:
         try:
             async with self._session.post(url, data=message.body, headers=headers) as response:
                 answer = await response.read()
-        except (aiohttp.ClientError, OSError):
-            return False
         except TimeoutError:
-            self.faults.append(f"not answered: {message.webhook_id}, in time")
+            self.faults.append(f"not answered: {message.webhook_id}, in {SECONDS_MAX} s")
+            return False
+        except (aiohttp.ClientError, OSError):
             return False
         if response.status in UNANSWERED:
             self.unanswered[response.status] += 1
