@@ -114,7 +114,7 @@ class Survivor:
         return self.installation.start(*arguments, killed_at=killed_at, CHECKPOINT_INTERVAL_MS=50)
 
     async def _serve(self, server: Server, death: Death) -> None:
-        await self.until(lambda: '"serving"' in server.log or not server.pids)
+        await self.until(lambda: server.process.poll() is not None or '"serving"' in server.log)
         self.traffic.go([server.url])
         if death.step is None:
             await asyncio.sleep(death.seconds)
@@ -129,13 +129,14 @@ class Survivor:
 
     async def until_dead(self, server: Server) -> None:
         """Where one process of several was killed, the others have to end by themselves."""
-        await self.until(lambda: server.process.poll() is not None and not server.pids)
+        await self.until(lambda: server.process.poll() is not None)
+        await self.until(lambda: not server.pids)
 
     async def until(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + 2 * DEADLINE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, "it did not come"
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
 
     # --- what it left ------------------------------------------------------------------------------------------------
 
