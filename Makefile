@@ -25,7 +25,7 @@ export PIP_ROOT_USER_ACTION := ignore
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  ARGS="..." is handed on to run, demo, test and bench; PORT=N moves run and demo from port 8080.'
+	@echo '  ARGS="..." is handed on to run, demo, test, bench and soak; PORT=N moves run and demo from port 8080.'
 
 # --- to use it ---
 
