@@ -30,11 +30,14 @@ from tests.traffic import Recorded, Traffic
 
 SCHEME: Final = "acme"
 FUNDS: Final = 20_000
+SOON_MS: Final = 50
+LATER_MS: Final = 900
 TERMS: Final = Conditions(days={}, otherwise=7, percent={}, rate={})
 
 BY_OTHERS: Final = ("removed", "inserted settlements", "inserted keys", "inserted cosignatures", "making lock")
 UNDER_LOAD: Final = tuple(step for step in STEPS if step not in BY_OTHERS)
 """The steps that a server comes to when it is sent webhooks; to the others it takes a command, or a witness."""
+BY_PUBLISHING: Final = ("inserted checkpoints", *STEPS[STEPS.index("making lock") :])
 BY_SEVERAL: Final = ("telling",)
 """Those that only a service of several processes comes to."""
 KILLED: Final = (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -93,7 +96,10 @@ class Survivor:
 
     async def die(self, death: Death, workers: int = 1) -> None:
         """One server, under load until it dies as it is told; then look at what it left."""
-        server = self.start("--workers", workers, killed_at=death.step)
+        # A checkpoint is kept by the same steps as decisions: where it is these that are to be killed, it comes later.
+        publishes_soon = death.step is None or death.kind in BY_PUBLISHING
+        interval_ms = SOON_MS if publishes_soon else LATER_MS
+        server = self.start("--workers", workers, killed_at=death.step, interval_ms=interval_ms)
         try:
             if death.starting:
                 await asyncio.sleep(death.seconds)
@@ -110,8 +116,8 @@ class Survivor:
         self.deaths[death.kind] += 1
         self.examine()
 
-    def start(self, *arguments: object, killed_at: str | None = None) -> Server:
-        return self.installation.start(*arguments, killed_at=killed_at, CHECKPOINT_INTERVAL_MS=50)
+    def start(self, *arguments: object, killed_at: str | None = None, interval_ms: int = SOON_MS) -> Server:
+        return self.installation.start(*arguments, killed_at=killed_at, CHECKPOINT_INTERVAL_MS=interval_ms)
 
     async def _serve(self, server: Server, death: Death) -> None:
         await self.until(lambda: server.process.poll() is not None or '"serving"' in server.log)
