@@ -16,6 +16,7 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
 ARGS ?=
 JOBS ?= auto
+SOAK_MINUTES ?= 60
 UV := uv==0.13.9
 PIP_AUDIT := pip-audit>=2.10,<3
 
@@ -25,7 +26,7 @@ export PIP_ROOT_USER_ACTION := ignore
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  ARGS="..." is handed on to run, demo, test and bench; PORT=N moves run and demo from port 8080.'
+	@echo '  ARGS="..." is handed on to run, demo, test, bench and soak; PORT=N moves run and demo from port 8080.'
 
 # --- to use it ---
 
@@ -53,8 +54,10 @@ bench-overload: $(INSTALLED) ## ask the service for twice what it can do, for a 
 test: $(INSTALLED) hledger softhsm ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
 	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
 
-# The same tests as in CI, for longer: a thousand lives of sixty steps, and every byte and value changed in every way.
-soak: $(INSTALLED) ## random lives and the byte-by-byte audit, for an hour and more
+# The same tests as in CI, for longer: servers killed for an hour, a thousand lives of sixty steps, and every byte and value
+# changed in every way.
+soak: $(INSTALLED) ## servers killed for SOAK_MINUTES (60), then random lives and the byte-by-byte audit, for an hour and more
+	@$(PY) -m tests.soak --minutes $(SOAK_MINUTES) $(ARGS)
 	@STATEFUL_LIVES=1000 STATEFUL_STEPS=60 AUDIT_SOAK=1 $(PY) -m pytest -n $(JOBS) tests/test_stateful.py tests/test_audit_bytes.py
 
 faults: $(INSTALLED) ## every fault of the disk and the clock, and the power cut at hundreds of moments

@@ -127,11 +127,12 @@ class Model:
     posted: defaultdict[Owner, int] = field(default_factory=lambda: defaultdict(int))
     cards: dict[str, Card] = field(default_factory=dict)
     lives: dict[tuple[str, str], Life] = field(default_factory=dict)
+    of_account: defaultdict[Owner, list[Life]] = field(default_factory=lambda: defaultdict(list))
     own_ids: set[tuple[str, str, str, str]] = field(default_factory=set)
     days: defaultdict[str, defaultdict[str, Day]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Day)))
 
     def held(self, account: Owner) -> int:
-        return sum(life.hold for life in self.lives.values() if (f"card:{life.card}", life.currency) == account)
+        return sum(life.hold for life in self.of_account[account])
 
     def available(self, card: str, currency: str) -> int:
         account = (f"card:{card}", currency)
@@ -194,8 +195,13 @@ class Model:
             self._bind(scheme, life.card)
         else:
             life.is_declined, life.asked = True, 0
-        self.lives[key] = life
+        self._begin(key, life)
         return reason
+
+    def _begin(self, key: tuple[str, str], life: Life) -> Life:
+        self.lives[key] = life
+        self.of_account[f"card:{life.card}", life.currency].append(life)
+        return life
 
     def increment(self, key: tuple[str, str], amount: int) -> str:
         life = self.lives.get(key)
@@ -249,7 +255,7 @@ class Model:
             return self.present(key, said)
         if not self._is_there(key[0], card, currency):
             return "CardNotFound"
-        life = self.lives[key] = Life(card, currency, is_forced=True)
+        life = self._begin(key, Life(card, currency, is_forced=True))
         self._bind(key[0], card)
         assert said.bill is not None
         return self._clear(key, life, said.bill, said, ["forced"])

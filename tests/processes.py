@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -29,6 +29,7 @@ from signed_ledger.cli.passphrases import Passphrases
 from signed_ledger.cli.registering import registrar
 from signed_ledger.cli.wiring import entry_signers, opened_ledger
 from signed_ledger.config import Settings
+from signed_ledger.killpoints import VARIABLE as KILLED_AT
 from signed_ledger.money import Money
 from signed_ledger.records import Load
 from signed_ledger.signing import encode_public_pem, write_private_key
@@ -72,6 +73,12 @@ class Installation:
     def run(self, *arguments: object, status: int = 0, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run a command to its end and check its exit status."""
         return run(self.command(*arguments), self.environment(**settings), status)
+
+    def ended(self, *arguments: object) -> tuple[int, str, str]:
+        """Run a command to its end: (exit status, output, errors)."""
+        command = [*map(str, self.command(*arguments))]
+        done = subprocess.run(command, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
 
     def command(self, *arguments: object) -> list[object]:
         return [sys.executable, "-m", "signed_ledger", *arguments]
@@ -124,11 +131,10 @@ class Installation:
     def in_process(self) -> Settings:
         return Settings(database=self.database, keys=self.keys)
 
-    async def submit(self, *loads: Load) -> None:
-        """Load cards in this process, where many commands would take long."""
+    async def submit(self, *loads: Load) -> list[int]:
+        """Load cards in this process, where many commands would take long; give the seqs."""
         async with opened_ledger(self.in_process, entry_signers(self.in_process, Passphrases(None))) as ledger:
-            for load in loads:
-                await ledger.submit(load)
+            return [(await ledger.submit(load)).seq for load in loads]
 
     @contextmanager
     def serve(self, *arguments: object, port: int | None = None, **settings: object) -> Iterator["Server"]:
@@ -143,6 +149,19 @@ class Installation:
         finally:
             server.kill()
 
+    def start(self, *arguments: object, killed_at: str | None = None, **settings: object) -> "Server":
+        """A server that is about to start, and may kill itself at a step (`signed_ledger.killpoints`)."""
+        port = free_port()
+        environment = self.environment(PORT=port, **settings) | _killing(killed_at)
+        return Server(self, port, [*map(str, arguments)], environment)
+
+    def killed_at(self, step: str, *arguments: object) -> None:
+        """Run a command that comes to this step, and dies there."""
+        command = [*map(str, self.command(*arguments))]
+        environment = self.environment() | _killing(step)
+        ended = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        assert ended.returncode == -signal.SIGKILL, (ended.returncode, ended.stderr)
+
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Read the ledger's file, as anyone can."""
         connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
@@ -153,6 +172,10 @@ class Installation:
 
     def assert_audits(self) -> None:
         assert_audits(self.database)
+
+
+def _killing(step: str | None) -> dict[str, str]:
+    return {} if step is None else {KILLED_AT: step}
 
 
 @cache
@@ -239,10 +262,21 @@ class Server:
         return self.process.wait(DEADLINE_SECONDS)
 
     def kill(self) -> None:
-        """SIGKILL, to its children too: they share its session."""
-        if self.process.poll() is None:
+        """SIGKILL, to its children too, which share its session and may have outlived it."""
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(DEADLINE_SECONDS)
+
+    @property
+    def pids(self) -> list[int]:
+        """Its processes that live: they share its session, and those that wait to be buried are none."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _, group, *_ = stat.read_text().rpartition(")")[2].split()
+                if int(group) == self.process.pid and state != "Z":
+                    found.append(int(stat.parent.name))
+        return found
 
     def wait(self) -> int:
         return self.process.wait(DEADLINE_SECONDS)

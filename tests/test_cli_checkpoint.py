@@ -4,8 +4,6 @@ import asyncio
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.request
 from contextlib import closing
@@ -17,10 +15,10 @@ import pytest
 
 from signed_ledger.checkpoints import is_signed_by, read_vkey
 from signed_ledger.encoding import decode_checkpoint, encode_base64
+from signed_ledger.killpoints import STEPS
 from signed_ledger.publishing import CheckpointLock
 from tests.callers import authorisation, send
-from tests.dying import MOMENTS
-from tests.processes import ORIGIN, PROJECT, Installation, Server, installed, wait_until
+from tests.processes import ORIGIN, Installation, Server, installed, wait_until
 from tests.test_serve import head
 from tests.walking import walk
 
@@ -150,16 +148,14 @@ def test_a_folder_for_the_lock_that_is_not_there_is_told(installation: Installat
 
 
 @pytest.mark.parametrize("grown", [False, True], ids=["as it is", "once it has grown"])
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_publisher_killed_at_any_moment_never_contradicts_itself(
-    installation: Installation, moment: str, grown: bool
+@pytest.mark.parametrize("step", STEPS[STEPS.index("making lock") :])
+def test_a_publisher_killed_at_any_step_never_contradicts_itself(
+    installation: Installation, step: str, grown: bool
 ) -> None:
-    if moment != "before the lock is made":
+    if step != "making lock":
         installation.json("checkpoint")
         installation.json("load-money", "card-1", "1.00", "EUR")
-    command = [sys.executable, "-m", "tests.dying", moment]
-    ended = subprocess.run(command, env=installation.environment(), cwd=PROJECT, capture_output=True, check=False)
-    assert ended.returncode == -9, ended.stderr
+    installation.killed_at(step, "checkpoint")
     locked = lock_of(installation).read() if lock_of(installation).path.exists() else None
     before = kept(installation)
     if grown:

@@ -12,6 +12,7 @@ from signed_ledger import __version__, errors
 from signed_ledger.api.operations import OPERATIONS
 from signed_ledger.cli.command_line import make_parser
 from signed_ledger.config import describe_settings
+from signed_ledger.killpoints import STEPS
 from signed_ledger.records import RESPONSE_CODES
 from signed_ledger.rules.posting import BeyondReach
 from signed_ledger.telemetry import Metrics
@@ -76,6 +77,11 @@ def test_api_names_every_command() -> None:
     commands = commands_of(make_parser())
     for command in commands:
         assert any(name.startswith(command) for name in named), f"docs/API.md does not tell of {command}"
+
+
+def test_reliability_lists_every_step_of_writing_in_its_order() -> None:
+    rows = [row for row in rows_of(read("docs/RELIABILITY.md")) if len(row) == 4 and row[0].isdigit()]
+    assert [(int(row[0]), row[1].strip("`")) for row in rows] == [*enumerate(STEPS, 1)]
 
 
 def test_operations_names_every_metric() -> None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from signed_ledger.killpoints import reached
 from signed_ledger.ledger import Decision
 from signed_ledger.records import RESPONSE_CODES
 
@@ -30,6 +31,7 @@ _REPLAYED_HEADERS: Final = {**_HEADERS, REPLAYED: "true"}
 
 def decision(decided: Decision) -> web.Response:
     """The answer to a webhook. What was decided is on disk: this is sent after the commit, never before."""
+    reached("answering")
     return web.Response(
         body=orjson.dumps(decision_document(decided)),
         status=STATUS_BY_DECISION.get(decided.decision) or STATUS_BY_DECLINE[decided.reason],

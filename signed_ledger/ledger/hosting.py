@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 
 from signed_ledger.errors import Refusal
+from signed_ledger.killpoints import reached
 from signed_ledger.ledger.channel import Channel, Message, pack_outcome, unpack_webhook
 from signed_ledger.ledger.ledger import Ledger
 from signed_ledger.ledger.submissions import Answer, decision_of
@@ -43,4 +44,5 @@ class Host:
 
 def _tell(channel: Channel, number: int, outcome: Answer | Refusal | None) -> None:
     assert outcome is not None
+    reached("telling")
     channel.send((number, pack_outcome(outcome if isinstance(outcome, Refusal) else decision_of(outcome))))

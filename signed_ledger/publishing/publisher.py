@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from signed_ledger.checkpoints import sign_checkpoint
 from signed_ledger.errors import Invalid
+from signed_ledger.killpoints import reached
 from signed_ledger.ledger import Keep, Ledger
 from signed_ledger.merkle import EMPTY_ROOT
 from signed_ledger.policy import Policy
@@ -84,8 +85,12 @@ class Publisher(Board):
             if await self._swap(new):
                 break
         note = sign_checkpoint(new, signer)
+        reached("keeping")
         await self._ledger.keep(Keep(new.size - 1, note))
-        return self.tell(Published(new, note, {}))
+        reached("kept")
+        newest = self.tell(Published(new, note, {}))
+        reached("published")
+        return newest
 
     async def run(self, interval_s: float) -> None:
         """Publish for ever, every `interval_s` at most. Raises `OtherHistory` where that has been published."""
@@ -110,6 +115,7 @@ class Publisher(Board):
     async def _make_first_lock(self) -> None:
         if self.newest is not None:
             raise Invalid(str(self._lock.path), _LOCK_MISSING.format(size=self.newest.size))
+        reached("making lock")
         with suppress(FileExistsError):  # another process's, which began with us
             await asyncio.to_thread(self._lock.create, Checkpoint(self._origin, 0, EMPTY_ROOT))
 
@@ -125,7 +131,9 @@ class Publisher(Board):
                 return False
             if locked.size == new.size:
                 raise OtherHistory(_OTHER.format(published=locked.size))
+            reached("swapping")
             if await asyncio.to_thread(self._lock.swap, locked, new):
+                reached("swapped")
                 self._locked = new
                 return True
 

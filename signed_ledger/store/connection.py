@@ -14,6 +14,7 @@ import aiosqlite
 
 from signed_ledger.disk import sync_folder
 from signed_ledger.errors import Busy, Fault, Invalid
+from signed_ledger.killpoints import reached
 from signed_ledger.store.failing import told
 from signed_ledger.tables import TABLES, Table
 
@@ -173,6 +174,7 @@ def insert_rows(connection: sqlite3.Connection, rows: list[tuple[str, tuple[Any,
         for start in range(0, len(table_rows), ROWS_AT_ONCE):
             some = table_rows[start : start + ROWS_AT_ONCE]
             connection.execute(_insert(table, len(some)), [*chain.from_iterable(some)])
+        reached(f"inserted {table}")
 
 
 @cache

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Fault
+from signed_ledger.killpoints import reached
 from signed_ledger.records import PART_NAMES, Erasure, card
 from signed_ledger.store.connection import insert_rows, triggers_of
 from signed_ledger.store.entries import StoredEntry, read_entry
@@ -74,14 +75,18 @@ def _append_and_erase(
     connection: sqlite3.Connection, rows: list[tuple[str, Row]], card_id: str, erasures: list[Erasure]
 ) -> None:
     assert connection.in_transaction
+    reached("decided")
     try:
         _drop_triggers(connection)
         _remove(connection, card_id, erasures)
         for table in TABLES:
             for statement in triggers_of(table):
                 connection.execute(statement)
+        reached("removed")
         insert_rows(connection, rows)
+        reached("committing")
         connection.execute("COMMIT")
+        reached("committed")
     except sqlite3.Error as error:
         raise Fault(f"the commit failed: {told(error)}") from error
 

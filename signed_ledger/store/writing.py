@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Fault
+from signed_ledger.killpoints import reached
 from signed_ledger.store.connection import Connection, at_once, connect, insert_rows, open_database, telling_failures
 from signed_ledger.store.entries import (
     StoredEntry,
@@ -126,7 +127,9 @@ class Store:
 
 
 def _begin(connection: sqlite3.Connection, known_seq: int, wanted: Wanted) -> Begun:
+    reached("taken")
     connection.execute("BEGIN IMMEDIATE")
+    reached("locked")
     return Begun(_newer(connection, known_seq), read_wanted(connection, wanted))
 
 
@@ -149,6 +152,7 @@ def _append(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None
 
 
 def _insert(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
+    reached("decided")
     try:
         insert_rows(connection, rows)
     except sqlite3.Error as error:
@@ -156,15 +160,19 @@ def _insert(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None
 
 
 def _commit(connection: sqlite3.Connection) -> None:
+    reached("committing")
     try:
         connection.execute("COMMIT")
+        reached("committed")
     except sqlite3.Error as error:
         raise Fault(f"the commit failed: {told(error)}") from error
 
 
 def _insert_after(connection: sqlite3.Connection, seq: int, note: bytes, rows: list[tuple[str, Row]]) -> bool:
+    reached("taken")
     with at_once(connection):
         connection.execute("BEGIN IMMEDIATE")
+    reached("locked")
     if _newer(connection, seq) != [(seq, note)]:
         _rollback(connection)
         return False
