@@ -75,9 +75,16 @@ class Installation:
         return run(self.command(*arguments), self.environment(**settings), status)
 
     def ended(self, *arguments: object) -> tuple[int, str, str]:
-        """Run a command to its end: (exit status, output, errors)."""
-        command = [*map(str, self.command(*arguments))]
-        done = subprocess.run(command, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        """Run a command to its end: (exit status, output, errors). Ctrl-C in a terminal is not for it."""
+        done = subprocess.run(
+            [*map(str, self.command(*arguments))],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
         return done.returncode, done.stdout, done.stderr
 
     def command(self, *arguments: object) -> list[object]:

@@ -6,6 +6,7 @@ The exit status is 1 where anything was lost, doubled or changed, or does not ve
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -39,10 +40,16 @@ def drawn(draw: Random) -> tuple[Death, int]:
 
 
 async def soak(survivor: Survivor, until: float, kills_max: int) -> None:
+    """Kill until one of these is reached, a fault is found, or SIGTERM or Ctrl-C comes; then prove the whole."""
+    enough = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, enough.set)
     await survivor.add_cards(3)
     async with survivor.traffic:
         lives = 0
-        while time.monotonic() < until and survivor.deaths.total() < kills_max and not survivor.faults:
+        while not (enough.is_set() or survivor.faults or time.monotonic() > until):
+            if survivor.deaths.total() >= kills_max:
+                break
             lives += 1
             if lives % CROWD_EVERY == 0:
                 await crowd(survivor, lives // CROWD_EVERY, kill=True)
