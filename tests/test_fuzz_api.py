@@ -25,8 +25,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from scripts.send_webhook import sign_request, sign_standard
-from signed_ledger.api import OPERATIONS
 from signed_ledger.api.operation import Operation
+from signed_ledger.api.operations import OPERATIONS
 from tests.processes import Party, Server, installed
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
