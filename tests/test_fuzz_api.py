@@ -79,6 +79,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     installation = installed(tmp_path_factory.mktemp("fuzzed") / "installation")
     standard, stranger = Party(installation.folder, "bolt"), Party(installation.folder, "stranger")
     installation.printed("keys", "add", "scheme", "bolt", standard.public_file)
+    installation.printed("card", "bind", "card-1", "acme")  # else it is whose request comes first
     with installation.serve(STANDARD_WEBHOOKS="bolt") as server, requests.Session() as session:
         schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
         yield Served(server, session, installation.scheme, standard, installation.operator, stranger, schema)
