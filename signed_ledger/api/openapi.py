@@ -12,7 +12,7 @@ from signed_ledger.api.problems import PROBLEM_TYPE, problem_document
 from signed_ledger.api.schema import ref
 from signed_ledger.api.shapes import all_shapes
 from signed_ledger.api.signatures import READING_ROLES
-from signed_ledger.errors import Overloaded, Refusal
+from signed_ledger.errors import NotFound, Overloaded, Refusal
 from signed_ledger.schemes import FRESH_SECONDS, READING, SIGNATURES_MAX, TAG, WEBHOOK
 
 _TAGS: Final = {
@@ -125,12 +125,18 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 def _responses(operation: Operation, examples: dict[tuple[str, int], Any]) -> dict[str, Any]:
     responses = {str(reply.status): _reply(operation, reply, examples) for reply in operation.replies}
     by_status: dict[int, list[type[Refusal]]] = {}
-    for refusal in operation.codes:
+    for refusal in _codes(operation):
         by_status.setdefault(refusal.status, []).append(refusal)
     for status, refusals in sorted(by_status.items()):
         assert str(status) not in responses
         responses[str(status)] = _problem_response(refusals)
     return dict(sorted(responses.items()))
+
+
+def _codes(operation: Operation) -> list[type[Refusal]]:
+    """Its own, and where there are parameters in the path, that it is not spelled as it is here."""
+    misspelled = (NotFound,) if "{" in operation.path else ()
+    return list(dict.fromkeys([*misspelled, *operation.codes]))
 
 
 def _reply(operation: Operation, reply: Reply, examples: dict[tuple[str, int], Any]) -> dict[str, Any]:
