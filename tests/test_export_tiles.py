@@ -243,6 +243,8 @@ def test_a_path_that_is_no_folder_is_told(installation: Installation, tmp_path: 
 KILLED_AT = """
 import os, signal, sys
 from signed_ledger.cli import main
+from signed_ledger.cli.command_line import make_parser
+make_parser("export")
 left = int(sys.argv[1])
 def hook(event, _):
     global left
