@@ -16,7 +16,20 @@ from tests.api_support import Caller, Site, serving
 from tests.support import Sample, make_long_sample, make_sample
 from tests.tampering import Copy
 
+LONGEST = (
+    *("keys_broken_off", "message_order", "first_form", "keys_worst_day", "rebuild", "pkcs11", "stateful", "last_seen"),
+    *("keys_commands", "export_tiles", "keys_revoked_serving", "keys_serving", "merkle", "audit_bytes", "reconcile"),
+    *("receipts", "demo", "cli_checkpoint", "audit_document", "cli_witness", "serve_witnesses", "settlement_files"),
+)
+"""Modules of ten seconds and more begin first: one that begins last keeps a worker busy while the others have ended."""
+
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` has pytest-xdist give out modules in this order."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="module")

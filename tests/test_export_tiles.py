@@ -75,6 +75,7 @@ async def assert_served(site: Site, folder: Path) -> None:
         assert (told.status, told.raw) == (200, data), path
 
 
+@pytest.mark.no_cover
 async def test_a_log_of_three_levels_is_served_and_exported_alike(tmp_path: Path) -> None:
     folder = tmp_path / "log"
     async with serving(tmp_path) as site:
