@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from signed_ledger.tables import Table
 from tests.api_support import Caller, Site, serving
@@ -24,6 +25,10 @@ LONGEST = (
 """Modules of ten seconds and more begin first: one that begins last keeps a worker busy while the others have ended."""
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+
+# It asks how fast the machine is: beside other work, examples that are made well within a second fail it.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
