@@ -150,7 +150,7 @@ $(MADE):
 
 # A yardstick that can not be had is no reason not to measure: the bench says that it is missing.
 $(BENCH): $(INSTALLED) requirements-bench.lock
-	@$(PY) -m pip install -q --no-deps -r requirements-bench.lock && touch $@ \
+	@$(PY) -m pip install -q --no-deps --require-hashes -r requirements-bench.lock && touch $@ \
 		|| echo "bench: goes on without the packages of requirements-bench.lock"
 
 # pip-audit stands by itself: of what it brings, structlog would take another way where it is there (rich).
