@@ -50,9 +50,11 @@ bench-overload: $(INSTALLED) ## ask the service for twice what it can do, for a 
 
 # --- to work on it ---
 
-# A selection (ARGS) is not measured: the coverage of a part misleads.
+# A selection (ARGS) is not measured: the coverage of a part misleads. Compiled code is kept even where the environment says not to:
+# the tests start hundreds of processes, and each would compile the whole package.
+test soak: export PYTHONDONTWRITEBYTECODE :=
 test: $(INSTALLED) hledger softhsm ## all tests, with coverage; ARGS="tests/test_x.py -k name" for some of them
-	@$(PY) -m pytest -n $(JOBS) --dist loadscope $(or $(ARGS),--cov --cov-report=term)
+	@$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(or $(ARGS),--cov --cov-report=term)
 
 # The same tests as in CI, for longer: servers killed for an hour, a thousand lives of sixty steps, and every byte and value
 # changed in every way.
@@ -148,7 +150,7 @@ $(MADE):
 
 # A yardstick that can not be had is no reason not to measure: the bench says that it is missing.
 $(BENCH): $(INSTALLED) requirements-bench.lock
-	@$(PY) -m pip install -q --no-deps -r requirements-bench.lock && touch $@ \
+	@$(PY) -m pip install -q --no-deps --require-hashes -r requirements-bench.lock && touch $@ \
 		|| echo "bench: goes on without the packages of requirements-bench.lock"
 
 # pip-audit stands by itself: of what it brings, structlog would take another way where it is there (rich).

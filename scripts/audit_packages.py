@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS: Final = ("requirements-dev.lock", "requirements-interop.txt", "requirements-audit.lock")
+LOCKS: Final = (
+    "requirements-dev.lock",
+    "requirements-interop.txt",
+    "requirements-audit.lock",
+    "requirements-bench.lock",
+)
 """requirements.lock and requirements-build.lock are parts of the first, which a test holds."""
 INSTALLED: Final = Path(sys.prefix) / "pip-audit"
 """Where `make install` puts it: by itself, so that what it brings is not met by the service in the tests."""

@@ -10,13 +10,31 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from signed_ledger.tables import Table
 from tests.api_support import Caller, Site, serving
 from tests.support import Sample, make_long_sample, make_sample
 from tests.tampering import Copy
 
+LONGEST = (
+    *("keys_broken_off", "message_order", "first_form", "keys_worst_day", "rebuild", "pkcs11", "stateful", "last_seen"),
+    *("keys_commands", "export_tiles", "keys_revoked_serving", "keys_serving", "merkle", "audit_bytes", "reconcile"),
+    *("receipts", "demo", "cli_checkpoint", "audit_document", "cli_witness", "serve_witnesses", "settlement_files"),
+)
+"""Modules of ten seconds and more begin first: one that begins last keeps a worker busy while the others have ended."""
+
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+
+# It asks how fast the machine is: beside other work, examples that are made well within a second fail it.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` has pytest-xdist give out modules in this order."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="module")

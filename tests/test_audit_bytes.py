@@ -95,6 +95,7 @@ BLOBS = [(0, 1, "note"), (1, 1, "body"), (1, 2, "state"), (1, 3, "evidence")]
 """Table, column, and name of what is signed or bound by a digest."""
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("table", "column"), [blob[:2] for blob in BLOBS], ids=[blob[2] for blob in BLOBS])
 def test_every_byte_changed_is_caught_at_its_entry(sample: Sample, copy: Copy, table: int, column: int) -> None:
     changed = 0

@@ -75,6 +75,7 @@ async def assert_served(site: Site, folder: Path) -> None:
         assert (told.status, told.raw) == (200, data), path
 
 
+@pytest.mark.no_cover
 async def test_a_log_of_three_levels_is_served_and_exported_alike(tmp_path: Path) -> None:
     folder = tmp_path / "log"
     async with serving(tmp_path) as site:
@@ -243,6 +244,8 @@ def test_a_path_that_is_no_folder_is_told(installation: Installation, tmp_path: 
 KILLED_AT = """
 import os, signal, sys
 from signed_ledger.cli import main
+from signed_ledger.cli.command_line import make_parser
+make_parser("export")
 left = int(sys.argv[1])
 def hook(event, _):
     global left

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,11 @@ def unit_of(path: str) -> str:
     return "cli" if unit == "__main__" else unit
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def imported(tree: ast.AST) -> Iterator[str]:
     """The full names of all modules, and of what is taken from them, wherever the import stands."""
     for node in ast.walk(tree):
@@ -68,13 +74,13 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 def wrong_floors(path: str, source: str) -> list[str]:
     own = unit_of(path)
-    found = {name.split(".")[1] for name in imported(ast.parse(source)) if name.startswith("signed_ledger.")}
+    found = {name.split(".")[1] for name in imported(parsed(source)) if name.startswith("signed_ledger.")}
     near = {own, "__version__", *STAIRS.get(own, ())}
     return sorted(unit for unit in found - near if FLOORS[unit] >= FLOORS[own])
 
 
 def wrong_imports(path: str, source: str) -> list[str]:
-    packages = {name.split(".")[0] for name in imported(ast.parse(source))}
+    packages = {name.split(".")[0] for name in imported(parsed(source))}
     return sorted(name for name in packages & ALLOWED.keys() if not path.startswith(ALLOWED[name]))
 
 
@@ -82,7 +88,7 @@ def floats(source: str) -> list[int]:
     """The lines on which there is a float: a literal, the type, a division."""
     return [
         getattr(node, "lineno", 0)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parsed(source))
         if (isinstance(node, ast.Constant) and isinstance(node.value, float))
         or (isinstance(node, ast.Name) and node.id == "float")
         or (isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div))
@@ -91,7 +97,7 @@ def floats(source: str) -> list[int]:
 
 def texts(source: str) -> Iterator[str]:
     """Every string of a module; what an f-string fills in stands as `x`."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
         elif isinstance(node, ast.JoinedStr):
@@ -101,7 +107,7 @@ def texts(source: str) -> Iterator[str]:
 def long_functions(source: str) -> list[str]:
     return [
         node.name
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parsed(source))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES_MAX
     ]
@@ -118,7 +124,7 @@ def test_every_module_has_its_floor() -> None:
 @every_module
 def test_a_module_imports_from_lower_floors_only(path: str, source: str) -> None:
     if path == "__init__.py":
-        assert list(imported(ast.parse(source))) == []
+        assert list(imported(parsed(source))) == []
         return
     assert wrong_floors(path, source) == []
 

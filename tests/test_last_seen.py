@@ -268,6 +268,7 @@ async def test_rows_of_the_past_that_were_taken_away_are_found_by_whole(sample: 
     assert {fault["step"] for fault in report["faults"]} >= {10}
 
 
+@pytest.mark.no_cover
 async def test_a_run_may_begin_after_any_entry(sample: Sample, tmp_path: Path) -> None:
     """What it says is what one over everything says. Within a batch it begins anew."""
     kinds = [decode_entry(note).entry.kind for (note,) in rows(sample.path, "SELECT note FROM entries ORDER BY seq")]

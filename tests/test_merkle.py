@@ -161,6 +161,7 @@ def test_a_tree_goes_on_from_its_edges(size: int) -> None:
 # --- proofs --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("sizes", [range(1, 66), range(120, 136), range(250, 262)], ids=["small", "128", "256"])
 def test_every_proof_is_the_rfcs_and_verifies(sizes: range) -> None:
     for size in sizes:
@@ -174,6 +175,7 @@ def test_every_proof_is_the_rfcs_and_verifies(sizes: range) -> None:
             verify_consistency(old, mth(0, old), size, mth(0, size), proof)
 
 
+@pytest.mark.no_cover
 def test_every_pair_of_sizes_up_to_300_is_consistent() -> None:
     for new in range(301):
         for old in range(new + 1):
@@ -283,6 +285,7 @@ def test_a_path_is_its_tiles_and_no_others(level: int, number: int, width: int) 
     assert read_tile_path(tile_path(tile)) == tile
 
 
+@pytest.mark.no_cover
 def test_a_tree_of_70000_has_the_tiles_of_the_specification() -> None:
     assert VECTORS["tree_70000"].startswith("273 full L0, partial L0 width 112, 1 full L1, partial L1 width 17")
     assert edge_tiles(70_000) == [Tile(0, 273, 112), Tile(1, 1, 17), Tile(2, 0, 1)]  # the numbers count the full ones
