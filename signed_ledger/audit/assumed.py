@@ -76,7 +76,7 @@ class Assumed:
     def _newest(self, table: str, columns: tuple[str, ...], **names: str) -> Row | None:
         where = " AND ".join(f"{name} = ?" for name in names)
         statement = (
-            f"SELECT {', '.join(columns)} FROM main.{table} "  # noqa: S608
+            f"SELECT {', '.join(columns)} FROM main.{table} "  # noqa: S608  names of ours
             f"WHERE {where} AND seq < ? AND typeof(seq) = 'integer' ORDER BY seq DESC LIMIT 1"
         )
         try:
