@@ -143,10 +143,10 @@ def parse_minor(text: object, currency: object, field: str = "amount") -> int:
     Raises `Invalid` for anything that `format_minor` would not have written (`-0.00`, `1.5`, `01.00`), and for more
     than any account can hold.
     """
-    digits = MINOR_DIGITS.get(currency) if isinstance(currency, str) else None
+    digits = MINOR_DIGITS.get(currency) if type(currency) is str else None
     if digits is None:
         raise Invalid("currency", f"{currency!r} is not a currency of ISO 4217")
-    if not isinstance(text, str) or not _CANONICAL[digits].fullmatch(text) or len(text) > 24:
+    if type(text) is not str or len(text) > 24 or _CANONICAL[digits].fullmatch(text) is None:
         raise Invalid(field, f"is not an amount with exactly {digits} decimals")
     minor = int(text.replace(".", ""))
     if minor == 0 and text[0] == "-":

@@ -83,7 +83,7 @@ def test_other_processes_say_what_one_does(
     monkeypatch.setattr(stretches, "STRETCH_ENTRIES_MIN", 1)
     monkeypatch.setattr(stretches, "TILE_WIDTH", 8)
     file = LedgerFile(sample.path, Tally())
-    assert len(stretches.stretches_of(file, 81, jobs)) == jobs
+    assert len(stretches.stretches_of(file, 81, jobs)) > jobs
     file.close()
     told: list[tuple[int, int]] = []
     report = audit_file(sample.path, jobs=jobs, progress=lambda settled, total: told.append((settled, total)))
@@ -96,11 +96,11 @@ def test_stretches_are_of_like_length_and_cut_no_batch(sample: Sample, monkeypat
     monkeypatch.setattr(stretches, "STRETCH_ENTRIES_MIN", 10)
     monkeypatch.setattr(stretches, "TILE_WIDTH", 1)
     file = LedgerFile(sample.path, Tally())
-    for most in range(1, 12):
-        found = stretches.stretches_of(file, 81, most)
+    for processes in range(1, 12):
+        found = stretches.stretches_of(file, 81, processes)
         bounds = [stretch.first for stretch in found[1:]]
         assert [stretch.end for stretch in found] == [*bounds, None]
-        assert 1 <= len(found) <= min(most, 8)
+        assert 1 <= len(found) <= 8
         assert meet(sample.path, [first for first in bounds if first is not None])
     file.close()
 

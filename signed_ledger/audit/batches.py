@@ -10,7 +10,7 @@ from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.money import format_minor
 from signed_ledger.records import AccountId, JournalLine, Transaction, card_of
-from signed_ledger.rules import accounts_of, imbalances, lines_of
+from signed_ledger.rules import imbalances, lines_of
 
 
 class Batches:
@@ -36,8 +36,9 @@ class Batches:
     def take_transaction(self, seq: int, transaction: Transaction, is_open: Callable[[AccountId], bool]) -> None:
         """The openings before it must be the accounts it posts to that were not open; its lines must follow."""
         self._end_batch()
-        self._check_openings(seq, transaction, is_open)
-        self._batch, self._expected, self._lines = seq, lines_of(transaction, seq), []
+        lines = lines_of(transaction, seq)
+        self._check_openings(seq, lines, is_open)
+        self._batch, self._expected, self._lines = seq, lines, []
         self._lines_are_known = True
         if self._expected:
             self.count += 1
@@ -132,10 +133,10 @@ class Batches:
         for currency, minor in imbalances(lines).items():
             self._fault(self._batch, f"its batch does not sum to zero: {format_minor(minor, currency)} {currency}")
 
-    def _check_openings(self, seq: int, transaction: Transaction, is_open: Callable[[AccountId], bool]) -> None:
+    def _check_openings(self, seq: int, lines: list[JournalLine], is_open: Callable[[AccountId], bool]) -> None:
         self._refuse_erased_opening()
         given = [account for _, account in self._openings]
-        needed = [a for a in dict.fromkeys(accounts_of(transaction)) if a in given or not is_open(a)]
+        needed = [a for a in dict.fromkeys(line.account for line in lines) if a in given or not is_open(a)]
         openings, self._openings = self._openings, []
         if self._openings_are_known and given != needed:
             for number, account in openings:

@@ -34,9 +34,10 @@ def refuse_rows(position: Position, tally: Tally) -> None:
 
 def _are_same(actual: list[Row], wanted: list[Row]) -> bool:
     """The same values of the same types: a table that is not strict could hold 1.0 or '1' for 1."""
-    return actual == wanted and all(
-        [*map(type, one)] == [*map(type, other)] for one, other in zip(actual, wanted, strict=True)
-    )
+    if actual != wanted:
+        return False
+    pairs = zip(actual, wanted, strict=True)
+    return not [1 for one, other in pairs if [*map(type, one)] != [*map(type, other)]]
 
 
 def _tell(seq: int, table: Table, actual: list[Row], wanted: list[Row], tally: Tally) -> None:

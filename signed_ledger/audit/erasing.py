@@ -56,6 +56,8 @@ class Erasing:
 
     def look(self, entry: Entry, stored: dict[str, object]) -> dict[str, int]:
         """Of an entry's parts those that are not there because they were erased, with the seq of what says so."""
+        if not self._claims:
+            return {}
         named = {name: by for name in PART_NAMES if (by := self._named(entry, name)) is not None}
         gone: dict[str, int] = {}
         for name, by in named.items():

@@ -4,6 +4,7 @@ Then they are one audit, with the report that one process would have made. Where
 nothing is said here: one process goes through it all, and finds every fault in its place.
 """
 
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from operator import add
@@ -18,7 +19,6 @@ from signed_ledger.records import AccountId, CardState, PostingKey, State, Unset
 from signed_ledger.rules import Book
 
 K = TypeVar("K", bound=Hashable)
-T = TypeVar("T")
 
 
 class DoNotMeet(Exception):
@@ -108,12 +108,12 @@ def ended(audit: Audit, before: Begun | None, checked: list[int]) -> Ended:
         begun=before,
         last=audit.last,
         tree=audit.log.tree.partial_tiles(),
-        keys=dict(audit.keys),
-        accounts=dict(book.accounts),
+        keys=audit.keys,
+        accounts=dict(book.accounts),  # without the way to ask for more, which stays here
         cards=dict(book.cards),
         postings=dict(book.postings),
-        lives={scheme: dict(seqs) for scheme, seqs in replay.lives.seqs.items()},
-        webhooks={scheme: dict(seqs) for scheme, seqs in replay.events.webhooks.items()},
+        lives=dict(replay.lives.seqs),
+        webhooks=dict(replay.events.webhooks),
         unsettled=book.unsettled,
         settled=book.settled,
         unjudged=replay.unjudged or [],
@@ -142,8 +142,8 @@ class Joined:
         self._accounts: dict[AccountId, State] = {}
         self._cards: dict[str, CardState] = {}
         self._postings: dict[PostingKey, int] = {}
-        self._lives: dict[tuple[str, str], Seqs] = {}
-        self._webhooks: dict[tuple[str, str], int] = {}
+        self._lives: defaultdict[str, dict[str, Seqs]] = defaultdict(dict)
+        self._webhooks: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._settling = Book()  # what was settled, and what is to be
         self._form = 1
         self._told = Told.of_nothing()
@@ -178,18 +178,22 @@ class Joined:
                 (begun.last, begun.tree, begun.keys) == (self._last, self._tree, self._keys)
                 and _say_the_same(begun.accounts, self._accounts)
                 and _say_the_same(begun.cards, self._cards)
-                and _say_the_same(begun.lives, self._lives)
+                and all(self._lives[scheme].get(name) == seqs for (scheme, name), seqs in begun.lives.items())
             )
         if not is_met:
             raise DoNotMeet
 
     def _check_new(self, one: Ended) -> None:
         """What may be there once, and was not asked for, must not have been there."""
-        asked = {} if one.begun is None else one.begun.lives
+        asked = set() if one.begun is None else one.begun.lives.keys()
         is_new = (
             self._postings.keys().isdisjoint(one.postings)
-            and self._webhooks.keys().isdisjoint(_pairs(one.webhooks))
-            and not any(key in self._lives and key not in asked for key in _pairs(one.lives))
+            and all(self._webhooks[scheme].keys().isdisjoint(seqs) for scheme, seqs in one.webhooks.items())
+            and all(
+                (scheme, name) in asked
+                for scheme, seqs in one.lives.items()
+                for name in self._lives[scheme].keys() & seqs.keys()
+            )
         )
         if not is_new:
             raise DoNotMeet
@@ -201,18 +205,16 @@ class Joined:
         self._accounts.update(one.accounts)
         self._cards.update(one.cards)
         self._postings.update(one.postings)
-        self._lives.update(_pairs(one.lives))
-        self._webhooks.update(_pairs(one.webhooks))
+        for scheme, seqs in one.lives.items():
+            self._lives[scheme].update(seqs)
+        for scheme, first in one.webhooks.items():
+            self._webhooks[scheme].update(first)
         for scheme, date in one.settled.items():
             self._settling.unsettled.pop(scheme, None)
             self._settling.settled[scheme] = date
         for scheme, sums in one.unsettled.items():
             self._settling.add_unsettled(scheme, sums)
         self._form = max(self._form, one.forms[1])
-
-
-def _pairs(by_scheme: Mapping[str, Mapping[str, T]]) -> dict[tuple[str, str], T]:
-    return {(scheme, name): value for scheme, named in by_scheme.items() for name, value in named.items()}
 
 
 def _say_the_same(asked: Mapping[K, object], known: Mapping[K, object]) -> bool:

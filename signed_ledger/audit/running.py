@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
+from signed_ledger.audit.collecting import collecting_rarely
 from signed_ledger.audit.core import Audit, Kept
 from signed_ledger.audit.erasing import Erasing, claims_of
 from signed_ledger.audit.joining import DoNotMeet
@@ -112,10 +113,11 @@ def _audit(wanted: _Wanted, mark: Mark | None, *, side_by_side: bool) -> Audited
         else:
             audit, tree = Audit(tally, trust, file.note_and_body, seen, erasing=erasing), None
         stretches = _stretches(wanted, file) if side_by_side and tally.is_clean and not erasing.has_claims else []
-        if len(stretches) > 1:
-            _run_side_by_side(audit, file, tally, wanted, stretches)
-        else:
-            _run(audit, file, wanted, start)
+        with collecting_rarely():
+            if len(stretches) > 1:
+                _run_side_by_side(audit, file, tally, wanted, stretches)
+            else:
+                _run(audit, file, wanted, start)
         audit.end()
         size = 0 if audit.opener.last is None else audit.opener.last.seq + 1
         try:
@@ -167,13 +169,15 @@ def _run(audit: Audit, file: LedgerFile, wanted: _Wanted, start: int) -> None:
 
 def _stretches(wanted: _Wanted, file: LedgerFile) -> list[Stretch]:
     entries = file.last_seq() + 1
-    return stretches_of(file, entries, _processes(wanted.jobs, entries))
+    processes = _processes(wanted.jobs, entries)
+    return [] if processes == 1 else stretches_of(file, entries, processes)
 
 
 def _run_side_by_side(audit: Audit, file: LedgerFile, tally: Tally, wanted: _Wanted, stretches: list[Stretch]) -> None:
     total = file.last_seq() + 1
     asked = Asked(wanted.path, wanted.trust, wanted.seen, file.key_seqs())
-    audit_side_by_side(audit, file, asked, tally, stretches, lambda settled: wanted.progress(settled, total))
+    processes = _processes(wanted.jobs, total)
+    audit_side_by_side(audit, file, asked, tally, stretches, processes, lambda settled: wanted.progress(settled, total))
 
 
 def _ahead(

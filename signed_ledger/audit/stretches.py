@@ -7,13 +7,15 @@ leaves goes from one process to another. `joining` then proves that the stretche
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from itertools import islice, pairwise
+from functools import partial
+from itertools import accumulate, islice, pairwise
 from multiprocessing import get_context
-from multiprocessing.sharedctypes import RawArray, RawValue
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from signed_ledger.audit.assumed import Assumed
+from signed_ledger.audit.collecting import collecting_rarely
 from signed_ledger.audit.core import Audit
 from signed_ledger.audit.joining import DoNotMeet, Ended, Joined, begun, ended
 from signed_ledger.audit.last_seen import LastSeen
@@ -33,6 +35,9 @@ GoOn = Callable[[int], bool]
 CHUNK_ENTRIES: Final = 256
 STRETCH_ENTRIES_MIN: Final = 2_000
 """Below this, another process would take longer to start than the work takes here."""
+STRETCHES_PER_PROCESS: Final = 4
+STRETCHES_MAX: Final = 16
+"""Unless there are many processes."""
 _BATCH_ENTRIES_MAX: Final = 1_000
 _WAIT_SECONDS: Final = 0.2
 
@@ -68,12 +73,25 @@ def audit_stretch(stretch: Stretch, asked: Asked, audit: Audit, file: LedgerFile
     return ended(audit, before, tally.checked)
 
 
-def stretches_of(file: LedgerFile, entries: int, most: int) -> list[Stretch]:
-    """Stretches of like length, `most` at most, none of which begins within a batch."""
-    count = min(most, entries // STRETCH_ENTRIES_MIN)
-    wanted = [entries * number // count // TILE_WIDTH * TILE_WIDTH for number in range(1, count)]
-    starts = [start for seq in dict.fromkeys(wanted) if (start := _start_of_batch(file, seq)) is not None]
+def stretches_of(file: LedgerFile, entries: int, processes: int) -> list[Stretch]:
+    """Stretches for so many processes, none of which begins within a batch."""
+    wanted = [end // TILE_WIDTH * TILE_WIDTH for end in accumulate(_lengths(entries, processes)[1:])]
+    starts = [start for seq in wanted if (start := _start_of_batch(file, seq)) is not None]
     return [Stretch(first, end) for first, end in pairwise((None, *dict.fromkeys(starts), None))]
+
+
+def _lengths(entries: int, processes: int) -> list[int]:
+    """How long stretches are, in the order in which they are begun: ever shorter, so that all processes end together.
+
+    The first of them is the ledger's last. Not many: a table in another order than that of entries is read through for
+    each of them.
+    """
+    shortest = max(STRETCH_ENTRIES_MIN, entries // max(processes * STRETCHES_PER_PROCESS, STRETCHES_MAX))
+    lengths, left = [], entries
+    while left >= shortest + STRETCH_ENTRIES_MIN:
+        lengths.append(max(shortest, left // (2 * processes)))
+        left -= lengths[-1]
+    return [*lengths, left]
 
 
 def _start_of_batch(file: LedgerFile, seq: int) -> int | None:
@@ -97,11 +115,12 @@ def _start_of_batch(file: LedgerFile, seq: int) -> int | None:
 
 
 class Board:
-    """What all processes see: how many entries each has audited, and whether to stop."""
+    """What all processes see: which stretch is the next, how much of each was audited, and whether to stop."""
 
-    def __init__(self, processes: int) -> None:
-        self._settled: Any = RawArray("q", processes)  # each writes to its own
-        self._is_over: Any = RawValue("b", 0)
+    def __init__(self, context: SpawnContext, stretches: int) -> None:
+        self._next: Any = context.Value("q", 0)
+        self._settled: Any = context.RawArray("q", stretches)  # each is written to by one process
+        self._is_over: Any = context.RawValue("b", 0)
 
     @property
     def settled(self) -> int:
@@ -115,6 +134,16 @@ class Board:
         self._settled[place] += more
         return not self._is_over.value
 
+    def take(self, end: int) -> Iterator[int]:
+        """Give the places before `end` that no other process was given, as long as there are any."""
+        while True:
+            with self._next:
+                place = self._next.value
+                self._next.value += 1
+            if place >= end:
+                return
+            yield place
+
 
 _boards: list[Board] = []
 """Of a process that audits for another: the one that it was started with. It can be had at the start only."""
@@ -124,30 +153,40 @@ def _take_board(board: Board) -> None:
     _boards.append(board)
 
 
-def _audit_elsewhere(place: int, stretch: Stretch, asked: Asked) -> Ended | None:
+def _audit_elsewhere(stretches: list[Stretch], asked: Asked) -> dict[int, Ended] | None:
     """`None` where there is a fault: an exception with its cause would not go to another process whole."""
     (board,) = _boards
-    tally = Tally()
     try:
-        file = LedgerFile(asked.path, tally, counts_rows=False)
-        try:
-            audit = Audit(tally, asked.trust, file.note_and_body, asked.seen)
-            return audit_stretch(stretch, asked, audit, file, tally, lambda more: board.add(place, more))
-        finally:
-            file.close()
+        with collecting_rarely():
+            return _audit_shared(stretches, asked, board, board.add)
     except (DoNotMeet, Invalid):
         board.stop()
         return None
 
 
+def _audit_shared(
+    stretches: list[Stretch], asked: Asked, board: Board, go_on: Callable[[int, int], bool]
+) -> dict[int, Ended]:
+    """Audit, by their place, those that no other process does."""
+    return {place: _audit_one(stretches[place], asked, partial(go_on, place)) for place in board.take(len(stretches))}
+
+
+def _audit_one(stretch: Stretch, asked: Asked, go_on: GoOn) -> Ended:
+    tally = Tally()
+    file = LedgerFile(asked.path, tally, counts_rows=False)
+    try:
+        audit = Audit(tally, asked.trust, file.note_and_body, asked.seen)
+        return audit_stretch(stretch, asked, audit, file, tally, go_on)
+    finally:
+        file.close()
+
+
 @contextmanager
-def _others(count: int) -> Iterator[tuple[ProcessPoolExecutor, Board]]:
+def _others(count: int, context: SpawnContext, board: Board) -> Iterator[ProcessPoolExecutor]:
     """As many other processes, which stop when this one has no more use for them."""
-    context = get_context("spawn")  # a fork would copy the caller's threads and locks half-way
-    board = Board(count + 1)
     with ProcessPoolExecutor(count, mp_context=context, initializer=_take_board, initargs=(board,)) as pool:
         try:
-            yield pool, board
+            yield pool
         finally:
             board.stop()
 
@@ -158,37 +197,42 @@ def audit_side_by_side(
     asked: Asked,
     tally: Tally,
     stretches: list[Stretch],
+    processes: int,
     progress: Callable[[int], None],
 ) -> None:
     """Audit all stretches, the last of them here with `audit`, which then is as if it had audited all.
 
     Raises `DoNotMeet` where there is a fault anywhere, or might be.
     """
-    *others, own = stretches
+    context = get_context("spawn")  # a fork would copy the caller's threads and locks half-way
+    board = Board(context, len(stretches))
 
-    def go_on(more: int) -> bool:
-        is_wanted = board.add(len(others), more)
+    def go_on(place: int, more: int) -> bool:
+        is_wanted = board.add(place, more)
         progress(board.settled)
         return is_wanted
 
-    with _others(len(others)) as (pool, board):
-        futures = [pool.submit(_audit_elsewhere, *item, asked) for item in enumerate(others)]
-        last = audit_stretch(own, asked, audit, file, tally, go_on)
+    *others, own = stretches
+    with _others(min(processes - 1, len(others)), context, board) as pool:
+        futures = [pool.submit(_audit_elsewhere, others, asked) for _ in range(processes - 1)]
+        results = {len(others): audit_stretch(own, asked, audit, file, tally, partial(go_on, len(others)))}
+        results |= _audit_shared(others, asked, board, go_on)
         while wait(futures, _WAIT_SECONDS).not_done:
             progress(board.settled)
-        results = [_result(future) for future in futures]
+        for future in futures:
+            results |= _found(future)
         progress(board.settled)
     joined = Joined()
-    for one in (*results, last):
-        joined.join(one)
+    for place in range(len(stretches)):
+        joined.join(results.pop(place))
     joined.absorb_into(audit, tally)
 
 
-def _result(future: "Future[Ended | None]") -> Ended:
-    result = future.result()
-    if result is None:
+def _found(future: "Future[dict[int, Ended] | None]") -> dict[int, Ended]:
+    found = future.result()
+    if found is None:
         raise DoNotMeet
-    return result
+    return found
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,5 +1,6 @@
 """Reading the members of a decoded part: each is taken once, of its type, and none may be left over."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from signed_ledger.encoding.text import decode_base64
@@ -28,6 +29,10 @@ class Fields:
 
     def text_or_none(self, name: str) -> str | None:
         return self.text(name) if name in self._left else None
+
+    def some_texts(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of these that are there."""
+        return {name: self.text(name) for name in names if name in self._left}
 
     def integer(self, name: str) -> int:
         value = self._left.pop(name, None)

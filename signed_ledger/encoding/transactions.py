@@ -15,13 +15,15 @@ from signed_ledger.records import (
     Request,
     Totals,
 )
-from signed_ledger.records.messages import MERCHANT, MONEY
+from signed_ledger.records.messages import MERCHANT, MESSAGES, MONEY
 from signed_ledger.records.requests import ISO8583_ELEMENTS
 from signed_ledger.records.states import AMOUNTS
 
 _PLAIN: Final = (*MERCHANT, "authorisation_kind", "presentment_id", "refund_id", "final", "force_post")
 _SINCE: Final = ("authorisation_kind", "refund_id", "force_post", "interchange", "iso8583")
 """What release 0.1 did not know."""
+_MEMBERS: Final = {name: {*message.required, *message.optional, "billing"} for name, message in MESSAGES.items()}
+"""What the record of each message may have of what is asked, given or filled in."""
 _TEXTS: Final = (*MERCHANT, "authorisation_kind", "presentment_id", "refund_id")
 
 
@@ -146,7 +148,7 @@ def _decode_ref(fields: Fields) -> EntryRef:
 def _decode_asked(message: Message, fields: Fields, *, names_one: bool) -> Request:
     """The request as it was completed. Of a refund that names no transaction `transaction_id` is its own id."""
     own_id = fields.text("transaction_id")
-    given: dict[str, Any] = {name: fields.text_or_none(name) for name in _TEXTS if fields.has(name)}
+    given: dict[str, Any] = {**fields.some_texts(_TEXTS)}
     given |= {name: fields.flag(name) for name in ("final", "force_post") if fields.has(name)}
     given |= {
         name: fields.money(f"{name}_amount", f"{name}_currency") for name in MONEY if fields.has(f"{name}_amount")
@@ -160,7 +162,7 @@ def _decode_asked(message: Message, fields: Fields, *, names_one: bool) -> Reque
         given["interchange"] = parse_fee(fields.text("interchange_amount"), currency, "interchange_amount")
     if fields.has("iso8583"):
         given["iso8583"] = _decode_iso8583(fields.texts("iso8583"))
-    if others := given.keys() - {*message.required, *message.optional, "billing"}:
+    if others := given.keys() - _MEMBERS[message.type]:
         raise Invalid(min(others), f"is not a member of a {message.type}")
     if names_one:
         given["transaction_id"] = own_id

@@ -3,6 +3,7 @@
 The writer asks this before a recorded authorisation decides anything, the auditor of every transaction.
 """
 
+from operator import attrgetter
 from typing import Final
 
 from signed_ledger.encoding import decode_request
@@ -40,12 +41,12 @@ def check_says(body: CardTransaction, request: Request) -> None:
 
     What the request does not say may be filled in; what stands in the entry that it builds on is not said again.
     """
-    for name in Request.__slots__:
-        said, asked = getattr(body.request, name), getattr(request, name)
+    for name, said, asked in zip(Request.__slots__, _members(body.request), _members(request), strict=True):
         if said == asked or (asked is None and name in _FILLED_IN):
             continue
         if said is not None or body.builds_on is None or name not in MERCHANT:
             raise Invalid(name, "is not what the Scheme's request says")
 
 
+_members: Final = attrgetter(*Request.__slots__)
 _FILLED_IN: Final = ("card_id", "billing", "final", "interchange")

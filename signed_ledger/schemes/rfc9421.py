@@ -74,7 +74,7 @@ def reverify(evidence: Evidence, key: RegisteredKey, *, verify_signature: Verify
     Raises `SignatureInvalid`, or another refusal of `verify`, unless `verify` would give this same evidence. An auditor
     who checks signatures many at a time gives a `verify_signature` that takes each down and says yes.
     """
-    find_key = {key.kid: replace(key, valid_to=None)}.get
+    find_key = {key.kid: key if key.valid_to is None else replace(key, valid_to=None)}.get
     rebuilt = verify(
         evidence.request,
         find_key,
