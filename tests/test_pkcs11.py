@@ -406,11 +406,10 @@ def published(url: str) -> bytes:
         return b""
 
 
-async def test_two_workers_each_sign_with_a_session_of_their_own(installation: Installation) -> None:
-    with installation.serve("--workers", 2) as server:
-        wait_until(lambda: len([line for line in server.lines if line["event"] == "serving"]) == 2)
-        ports = {line["admin_port"] for line in server.lines if line["event"] == "serving"}
-        async with Load(installation.scheme, [server.url], connections=24) as load:
+async def test_two_servers_each_sign_with_a_session_of_their_own(installation: Installation) -> None:
+    with installation.serve() as one, installation.serve() as other:
+        ports = [line["admin_port"] for server in (one, other) for line in server.lines if line["event"] == "serving"]
+        async with Load(installation.scheme, [one.url, other.url], connections=24) as load:
             await load.until(100)
         counts = [await asyncio.to_thread(decided, port) for port in ports]
     load.assert_all_approved()

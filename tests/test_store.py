@@ -11,7 +11,7 @@ from signed_ledger.errors import Busy, Invalid
 from signed_ledger.ledger import Settling
 from signed_ledger.records import AccountId, AuthorisationKey, PostingKey
 from signed_ledger.rules import ChangeCard, Settle
-from signed_ledger.store import TABLES, Store, Table, Wanted, create_database, is_busy, open_database, writing
+from signed_ledger.store import TABLES, Store, Table, Wanted, create_database, is_busy, open_database, wanted
 from tests.support import assert_audits, load_to, publish
 from tests.world import World, authorisation, opened, presentment
 
@@ -64,7 +64,7 @@ async def test_every_table_is_strict_and_the_file_is_durable_and_its_owners_alon
 @pytest.mark.parametrize("query", ["_WEBHOOKS", "_AUTHORISATIONS", "_ACCOUNTS", "_CARDS", "_POSTINGS"])
 async def test_a_groups_reads_look_keys_up_and_scan_nothing(path: Path, query: str) -> None:
     with closing(open_database(path, busy_timeout_ms=0)) as connection:
-        plan = connection.execute(f"EXPLAIN QUERY PLAN {getattr(writing, query)}", ('[["a", "b"]]',)).fetchall()
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {getattr(wanted, query)}", ('[["a", "b"]]',)).fetchall()
     steps = [row[3] for row in plan]
     assert [step for step in steps if step.startswith("SCAN")] == ["SCAN k VIRTUAL TABLE INDEX 1:"]
     searched = [step for step in steps if "USING PRIMARY KEY" in step]

@@ -110,7 +110,7 @@ class World:
                 load_signer=self.signers.__getitem__,
                 clock=self.clock,
                 random_bytes=os.urandom,
-                limits=Limits(**limits),
+                limits=Limits(**{"queue_commands_max": 2_000, **limits}),
             )
         except BaseException:
             await store.close()

@@ -111,6 +111,8 @@ class Writer:
             commit.add_done_callback(self._stop_if_failed)
             self._under_way = Commit(commit, pendings, names)
             await asyncio.sleep(0)  # the commit is handed to its thread now, not when this task next has to wait
+            if any(isinstance(outcome, Deferred) for _, outcome in outcomes):
+                await self._flush()  # these come before all that waits behind them
         else:
             self._shared_until = time.monotonic() + SHARED_SECONDS
             await self._write_locked(pendings)
@@ -131,12 +133,13 @@ class Writer:
         if time.monotonic() < self._shared_until:
             return None
         heads = (self.head[:2], self._on_disk[:2])  # the commit under way may come to its end before, or after
-        group = self._group({})
+        group: Group | None = None
         more: Wanted | None = wanted
         while more is not None:
             peeked = self._store.peek(more)
             if peeked[:2] not in heads:
                 return None
+            group = group or self._group({})
             group.learn(peeked.found)
             more = group.unknown(submissions)
         return group
