@@ -124,7 +124,7 @@ class Settings:
         (), _schemes, "the Schemes that sign by Standard Webhooks v1a, by commas", "none: all sign by RFC 9421"
     )
     admin_host: str = _setting("127.0.0.1", _host, "the address of /metrics")
-    admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics, one higher for each further worker")
+    admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics, one higher for each of several workers")
     terms: Path | None = _setting(
         None, _path_or_none, "a TOML file of the terms that serve puts in force", "none: those in the ledger"
     )
