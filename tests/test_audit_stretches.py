@@ -207,7 +207,7 @@ def _more_unsettled(one: Ended) -> Ended:
 
 
 OTHER_BEGINNINGS: dict[str, Callable[[Ended], Ended]] = {
-    "from nothing": lambda one: replace(one, begun=None),
+    "from nothing": lambda one: replace(one, begun=None, lives={}),
     "after another entry": _begun_otherwise(last=lambda last: last._replace(leaf=bytes(32))),
     "after another time": _begun_otherwise(last=lambda last: last._replace(time=last.time - 1)),
     "after another seq": _begun_otherwise(last=lambda last: last._replace(seq=last.seq + 1)),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from signed_ledger.errors import Invalid
-from signed_ledger.store import told
+from signed_ledger.failing import told
 
 VALUE_BYTES_MAX: Final = 1_048_576
 """SQLite refuses to hand out a longer value: what a hostile file makes us hold in memory is bounded."""

@@ -10,7 +10,7 @@ import structlog
 
 from signed_ledger.cli.output import warn
 from signed_ledger.errors import InternalError, Overloaded, Refusal, SignedLedgerError
-from signed_ledger.store import told
+from signed_ledger.failing import told
 
 DONE: Final = 0
 REFUSED: Final = 1

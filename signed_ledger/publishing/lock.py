@@ -15,8 +15,8 @@ from typing import Final
 
 from signed_ledger.disk import sync_folder
 from signed_ledger.errors import Invalid
+from signed_ledger.failing import told
 from signed_ledger.records import Checkpoint
-from signed_ledger.store import told
 
 APPLICATION_ID: Final = 0x534C4C31  # "SLL1"
 BUSY_TIMEOUT_MS: Final = 5_000

@@ -12,7 +12,6 @@ from signed_ledger.store.connection import (
 from signed_ledger.store.entries import StoredEntry
 from signed_ledger.store.erased import find_erased, scan_erased
 from signed_ledger.store.erasing import FoundErasing, append_and_erase, empty_log, read_erasing
-from signed_ledger.store.failing import told
 from signed_ledger.store.log import KeptCheckpoint
 from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
 from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
@@ -71,6 +70,5 @@ __all__ = [
     "read_erasing",
     "scan_erased",
     "schema_statements",
-    "told",
     "try_disk",
 ]

@@ -14,8 +14,8 @@ import aiosqlite
 
 from signed_ledger.disk import sync_folder
 from signed_ledger.errors import Busy, Fault, Invalid
+from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
-from signed_ledger.store.failing import told
 from signed_ledger.tables import TABLES, Table
 
 P = ParamSpec("P")

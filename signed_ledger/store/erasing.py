@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Fault
+from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
 from signed_ledger.records import PART_NAMES, Erasure, card
 from signed_ledger.store.connection import insert_rows, triggers_of
 from signed_ledger.store.entries import StoredEntry, read_entry
-from signed_ledger.store.failing import told
 from signed_ledger.store.writing import Store
 from signed_ledger.tables import DERIVED_TABLES, TABLES, Row
 

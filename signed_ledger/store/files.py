@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Fault
-from signed_ledger.store.failing import told
+from signed_ledger.failing import told
 
 SUFFIXES: Final = ("", "-wal", "-shm")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from signed_ledger.errors import Fault
+from signed_ledger.failing import told
 from signed_ledger.store.connection import SCHEMA_VERSION
-from signed_ledger.store.failing import told
 from signed_ledger.store.writing import Store
 
 CHUNK_BYTES: Final = 1_048_576

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Fault
+from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
 from signed_ledger.store.connection import Connection, at_once, connect, insert_rows, open_database, telling_failures
 from signed_ledger.store.entries import (
@@ -14,7 +15,6 @@ from signed_ledger.store.entries import (
     read_newest,
     read_terms_entry,
 )
-from signed_ledger.store.failing import told
 from signed_ledger.store.files import Files, check_in_place
 from signed_ledger.store.log import read_edges
 from signed_ledger.store.wanted import Found, Wanted, read_wanted
