@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak faults fix bench \
+.PHONY: help run demo test check static lint types vectors vectors-check worked-day docs hadolint hledger softhsm soak faults fuzz fix bench \
 	bench-receipts bench-growth bench-overload lock wheel pip-audit sbom clean install python
 
 VENV := .venv
@@ -17,6 +17,7 @@ PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 py
 ARGS ?=
 JOBS ?= auto
 SOAK_MINUTES ?= 60
+FUZZ_MINUTES ?= 10
 UV := uv==0.13.9
 PIP_AUDIT := pip-audit>=2.10,<3
 
@@ -64,6 +65,12 @@ soak: $(INSTALLED) ## servers killed for SOAK_MINUTES (60), then random lives an
 
 faults: $(INSTALLED) ## every fault of the disk and the clock, and the power cut at hundreds of moments
 	@FAULTS_ALL=1 POWER_CUTS=400 $(PY) -m pytest -n $(JOBS) tests/test_disk_faults.py tests/test_power_cuts.py tests/test_clock.py
+
+fuzz: $(INSTALLED) ## bad input to every decoder for FUZZ_MINUTES (10), guided by coverage where there is atheris; then to a server
+	@$(PY) -m pip install -q --no-deps --require-hashes --only-binary :all: -r requirements-fuzz.txt \
+		|| echo "atheris has no wheel for this machine: Hypothesis has all of the time"
+	@$(PY) -m tests.fuzz --minutes $(FUZZ_MINUTES) $(ARGS)
+	@FUZZ_EXAMPLES=300 $(PY) -m pytest -n $(JOBS) --dist loadscope tests/test_fuzz_api.py tests/test_fuzz_http.py
 
 hledger: ## bring hledger, which judges exported books in the tests, where it is not there
 	@.ci/hledger

@@ -139,6 +139,20 @@ def test_bytes_changed_in_the_file_are_caught_by_the_whole_audit(copy: Copy, nam
             assert len(report.faults) <= 16 or seq in registry, report.faults
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "fixture"), [("checkpoints", "note", "copy"), ("tiles", "hashes", "long_copy")]
+)
+def test_bytes_changed_of_what_the_log_keeps_are_caught_by_the_whole_audit(
+    request: pytest.FixtureRequest, table: str, column: str, fixture: str
+) -> None:
+    copy: Copy = request.getfixturevalue(fixture)
+    for seq, data in rows(copy.path, f"SELECT seq, {column} FROM {table}"):
+        for index in range(0, len(data), 1 if SOAK else 1 + len(data) // 16):
+            edited = data[:index] + bytes([data[index] ^ 1]) + data[index + 1 :]
+            report = copy.report_after(f"UPDATE {table} SET {column} = x'{edited.hex()}' WHERE seq = {seq}")
+            assert (seq, 12) in found(report), (seq, index)
+
+
 # --- derived rows --------------------------------------------------------------------------------------------------
 
 

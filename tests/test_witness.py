@@ -210,6 +210,19 @@ async def test_a_body_that_does_not_come_is_not_waited_for(url: str, monkeypatch
     writer.close()
 
 
+async def test_who_hangs_up_in_the_middle_of_a_body_is_no_error_of_ours(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nold")
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.1)
+    assert not caplog.records
+
+
 async def test_no_more_wait_than_can_be_served(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "WAITING_MAX", 0)
     answer = await ask(url, LOG.request(0, 5))

@@ -5,10 +5,13 @@ import resource
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Final, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from yarl import URL
 
 from signed_ledger.api.app import PROBLEMS, SIGNATURES
 from signed_ledger.api.problems import Problems
@@ -103,11 +106,19 @@ class ProblemRunner(web.AppRunner):
 
 class _ProblemServer(web.Server):
     def __init__(self, problems: Problems, made: web.Server) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory, **made._kwargs)
+        make = partial(_with_target, made.request_factory)
+        super().__init__(made.request_handler, request_factory=make, **made._kwargs)
         self._problems = problems
 
     def __call__(self) -> web.RequestHandler:
         return _ProblemProtocol(self._problems, self)
+
+
+def _with_target(make: Callable[..., web.BaseRequest], message: RawRequestMessage, *more: object) -> web.BaseRequest:
+    """A CONNECT may come without a target: aiohttp parses it, then dies of it. Here it asks for what is not there."""
+    if message.url is None:
+        message = message._replace(path="", url=URL())
+    return make(message, *more)
 
 
 class _ProblemProtocol(web.RequestHandler):

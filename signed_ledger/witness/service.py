@@ -41,6 +41,8 @@ class _Service:
                 body = await request.read()
         except TimeoutError:
             return _response(Answer(408, b"the body did not arrive in time\n"))
+        except (web.RequestPayloadError, ConnectionError):
+            return _response(Answer(400, b"the body did not arrive whole\n"))
         return _response(await self._run(partial(self._witness.add_checkpoint, body)))
 
     async def checkpoint(self, request: web.Request) -> web.Response:
