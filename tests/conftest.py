@@ -18,9 +18,10 @@ from tests.support import Sample, make_long_sample, make_sample
 from tests.tampering import Copy
 
 LONGEST = (
-    *("keys_broken_off", "message_order", "first_form", "keys_worst_day", "rebuild", "pkcs11", "stateful", "last_seen"),
-    *("keys_commands", "export_tiles", "keys_revoked_serving", "keys_serving", "merkle", "audit_bytes", "reconcile"),
-    *("receipts", "demo", "cli_checkpoint", "audit_document", "cli_witness", "serve_witnesses", "settlement_files"),
+    *("disk_faults", "killed", "keys_broken_off", "export_tiles", "message_order", "first_form", "keys_worst_day"),
+    *("rebuild", "pkcs11", "stateful", "audit_stretches", "last_seen", "keys_commands", "keys_revoked_serving"),
+    *("keys_serving", "merkle", "audit_bytes", "reconcile", "receipts", "demo", "cli_checkpoint", "audit_document"),
+    *("cli_witness", "serve_witnesses", "settlement_files"),
 )
 """Modules of ten seconds and more begin first: one that begins last keeps a worker busy while the others have ended."""
 
