@@ -190,7 +190,7 @@ class Survivor:
         server = self.start()
         try:
             await self._serve(server, Death())
-            await self.traffic.finish()
+            await self._finish(server)
             assert server.stop() == 0, server.log
         finally:
             server.kill()
@@ -198,6 +198,16 @@ class Survivor:
         assert_audits(self.installation.database)
         assert self.traffic.in_doubt == set()
         self._hold_against_model()
+
+    async def _finish(self, server: Server) -> None:
+        finishing = asyncio.create_task(self.traffic.finish())
+        try:
+            while not finishing.done():
+                assert server.process.poll() is None, f"it ended by itself: {server.log}"
+                await asyncio.wait([finishing], timeout=0.1)
+            await finishing
+        finally:
+            finishing.cancel()
 
     def _hold_against_model(self) -> None:
         model = Model(TERMS)
