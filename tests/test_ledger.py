@@ -61,6 +61,23 @@ async def test_however_many_arrive_at_once_the_money_is_spent_once(world: World)
     assert_audits(world.path)
 
 
+async def test_a_balance_that_is_not_kept_is_read_after_the_commit_that_changes_it(world: World) -> None:
+    """A group decided ahead finds neither in memory nor yet on disk what the one before leaves: it has to wait."""
+    cards = ("c1", "c2", "c3")
+    async with opened(world, cache_accounts_max=1, group_commands_max=3) as ledger:
+        visa = await funded(world, ledger, 10_00)
+        for card in cards[1:]:
+            await world.load(ledger, card, 10_00)
+        asks = [
+            world.webhook(visa, "authorisation", authorisation(f"{card}-{number}", card, "1.00"))
+            for number in range(15)
+            for card in cards
+        ]
+        reasons = await submit_all(ledger, asks)
+    assert sorted(reasons) == ["insufficient_funds"] * 15 + ["ok"] * 30
+    assert_audits(world.path)
+
+
 async def test_one_transaction_id_asked_many_times_at_once_is_decided_once(world: World) -> None:
     async with opened(world) as ledger:
         visa = await funded(world, ledger)

@@ -28,6 +28,11 @@ def wanted_by(submissions: Iterable[Submission]) -> Wanted:
     return wanted
 
 
+def names_of(wanted: Wanted) -> list[object]:
+    """What is wanted that a group may change. A webhook that is in flight is not asked for again."""
+    return [*wanted.authorisations, *wanted.postings, *wanted.accounts, *wanted.cards]
+
+
 def history_of(submission: Submission) -> History | None:
     """The history that a key change names, which must be this ledger's."""
     return submission.history if isinstance(submission, KeyChange | RootChange) else None

@@ -19,7 +19,7 @@ from signed_ledger.ledger.group import Deferred, Group
 from signed_ledger.ledger.known import Known
 from signed_ledger.ledger.queue import Queue
 from signed_ledger.ledger.submissions import Answer, ChangeRegistry, Look, Outcome, Pending, Submission, Webhook
-from signed_ledger.ledger.wanting import history_of, wanted_by
+from signed_ledger.ledger.wanting import history_of, names_of, wanted_by
 from signed_ledger.records import Transaction
 from signed_ledger.rules import Erase
 from signed_ledger.signing import Signer
@@ -33,7 +33,7 @@ SHARED_SECONDS: Final = 1.0
 
 
 class Commit(NamedTuple):
-    """A group on its way to disk: who waits for it, and what it is about."""
+    """A group on its way to disk: who waits for it, and the names of all that it read or changed."""
 
     task: "asyncio.Task[None]"
     pendings: list[Pending]
@@ -94,10 +94,7 @@ class Writer:
     async def _write_ahead(self, pendings: list[Pending]) -> None:
         submissions = [pending.submission for pending in pendings]
         wanted = wanted_by(submissions)
-        names = frozenset((*wanted.authorisations, *wanted.postings))
-        if self._under_way is not None and not names.isdisjoint(self._under_way.names):
-            await self._flush()  # what is decided must be read back from disk first
-        group = self._peek(submissions, wanted)
+        group = await self._peek(submissions, wanted)
         outcomes = [] if group is None else [(pending, self._settle(group, pending)) for pending in pendings]
         await self._flush()
         if group is None:
@@ -109,7 +106,8 @@ class Writer:
         elif self._insert(group):
             commit = asyncio.create_task(self._commit_ahead(group, outcomes), name="commit")
             commit.add_done_callback(self._stop_if_failed)
-            self._under_way = Commit(commit, pendings, names)
+            names = (*names_of(wanted), *group.book.accounts, *group.book.cards)
+            self._under_way = Commit(commit, pendings, frozenset(names))
             await asyncio.sleep(0)  # the commit is handed to its thread now, not when this task next has to wait
             if any(isinstance(outcome, Deferred) for _, outcome in outcomes):
                 await self._flush()  # these come before all that waits behind them
@@ -128,15 +126,23 @@ class Writer:
             self.known.remember(group.book, group.tree, group.terms_seq)
         return is_next
 
-    def _peek(self, submissions: list[Submission], wanted: Wanted) -> Group | None:
-        """A group with all that it needs to know; `None` where it must be decided under the lock."""
+    async def _peek(self, submissions: list[Submission], wanted: Wanted) -> Group | None:
+        """A group with all that it needs to know; `None` where it must be decided under the lock.
+
+        What the commit under way is about is read once that is on disk: in the file it may be what it was before.
+        """
         if time.monotonic() < self._shared_until:
             return None
-        heads = (self.head[:2], self._on_disk[:2])  # the commit under way may come to its end before, or after
         group: Group | None = None
         more: Wanted | None = wanted
         while more is not None:
-            peeked = self._store.peek(more)
+            if self._under_way is not None and not self._under_way.names.isdisjoint(names_of(more)):
+                await self._flush()
+            heads = (self.head[:2], self._on_disk[:2])  # the commit under way may come to its end before, or after
+            try:
+                peeked = self._store.peek(more)
+            except Busy:
+                return None
             if peeked[:2] not in heads:
                 return None
             group = group or self._group({})
