@@ -55,12 +55,29 @@ def answer_length(data: bytes) -> int:
     return end + len(_END) + int(data[at + len(_LENGTH) : data.find(b"\r", at)])
 
 
-class _Connection(asyncio.Protocol):
+class AnswerProtocol(asyncio.Protocol):
+    """Gives each answer to `take` once it is whole."""
+
+    _held = b""
+
+    def data_received(self, data: bytes) -> None:
+        if self._held:
+            data = self._held + data
+        if not 0 < answer_length(data) <= len(data):
+            self._held = data
+            return
+        self._held = b""
+        self.take(data)
+
+    def take(self, answer: bytes) -> None:
+        raise NotImplementedError
+
+
+class _Connection(AnswerProtocol):
     """Sends the next request as soon as the answer to the last one is whole."""
 
     def __init__(self, requests: Iterator[bytes], load: Load, until: float, done: asyncio.Future[None]) -> None:
         self._requests, self._load, self._until, self._done = requests, load, until, done
-        self._held = b""
         self._sent = 0.0
         self._transport: asyncio.WriteTransport | None = None
 
@@ -77,16 +94,10 @@ class _Connection(asyncio.Protocol):
         self._sent = now
         self._transport.write(request)
 
-    def data_received(self, data: bytes) -> None:
-        if self._held:
-            data = self._held + data
-        if not 0 < answer_length(data) <= len(data):
-            self._held = data
-            return
-        self._held = b""
+    def take(self, answer: bytes) -> None:
         now = time.perf_counter()
         self._load.latencies.append(now - self._sent)
-        self._load.statuses[int(data[9:12])] += 1
+        self._load.statuses[int(answer[9:12])] += 1
         self._send(now)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from scripts.bench_client import answer_length, percentile
+from scripts.bench_client import AnswerProtocol, percentile
 
 CONNECTIONS: Final = 1_000
 TICK_SECONDS: Final = 0.001
@@ -44,10 +44,9 @@ class OpenLoad:
         return Counter(self.statuses.values())
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(AnswerProtocol):
     def __init__(self, load: OpenLoad, idle: "list[_Connection]") -> None:
         self._load, self._idle = load, idle
-        self._held = b""
         self._due = 0.0
         self._asked: str | None = None
         self._free = asyncio.Event()
@@ -68,18 +67,12 @@ class _Connection(asyncio.Protocol):
         """Wait until nothing is asked any more, or nothing can be."""
         await self._free.wait()
 
-    def data_received(self, data: bytes) -> None:
-        if self._held:
-            data = self._held + data
-        if not 0 < answer_length(data) <= len(data):
-            self._held = data
-            return
-        self._held = b""
+    def take(self, answer: bytes) -> None:
         assert self._asked is not None
-        status = int(data[9:12])
+        status = int(answer[9:12])
         self._load.statuses[self._asked] = status
         self._load.latencies.setdefault(status, []).append(time.perf_counter() - self._due)
-        if status == 503 and b"Retry-After: " not in data:
+        if status == 503 and b"Retry-After: " not in answer:
             self._load.without_retry_after += 1
         self._asked = None
         self._free.set()

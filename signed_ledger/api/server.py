@@ -58,7 +58,7 @@ async def run_server(
             log.info("stopping")
             await runner.cleanup()
             await ledger.close()
-    finally:
+    finally:  # again, for where it did not come to that
         await runner.cleanup()
         await ledger.close()
     log.info("stopped")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from signed_ledger.audit.connecting import SQLITE_ERRORS
-from signed_ledger.audit.lookups import FileTiles
+from signed_ledger.audit.lookups import FileTiles, newest_row
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.reading import LedgerFile, Position
 from signed_ledger.encoding import decode_body, decode_entry
@@ -74,16 +74,10 @@ class Assumed:
         """None is assumed of any: that each is there once is seen where stretches meet."""
 
     def _newest(self, table: str, columns: tuple[str, ...], **names: str) -> Row | None:
-        where = " AND ".join(f"{name} = ?" for name in names)
-        statement = (
-            f"SELECT {', '.join(columns)} FROM main.{table} "  # noqa: S608  names of ours
-            f"WHERE {where} AND seq < ? AND typeof(seq) = 'integer' ORDER BY seq DESC LIMIT 1"
-        )
         try:
-            rows = self._file.query(statement, *names.values(), self.size)
+            return newest_row(self._file, table, columns, self.size, names)
         except (*SQLITE_ERRORS, UnicodeEncodeError):
             return None
-        return rows[0] if rows else None
 
 
 def _made(row: Row | None, types: tuple[type, ...], make: Callable[..., T]) -> T | None:

@@ -72,3 +72,14 @@ def _look_up(file: LedgerFile, table: Table, wanted: list[Row]) -> list[Row]:
 
 
 _ROOTS: Final = "SELECT root FROM main.tiles WHERE level = ? AND number BETWEEN ? AND ? ORDER BY number"
+
+
+def newest_row(file: LedgerFile, table: str, columns: tuple[str, ...], size: int, names: dict[str, str]) -> Row | None:
+    """What the newest row of a thing said before the entry at `size`; raises any of `SQLITE_ERRORS`."""
+    where = " AND ".join(f"{name} = ?" for name in names)
+    statement = (
+        f"SELECT {', '.join(columns)} FROM main.{table} "  # noqa: S608  names of ours
+        f"WHERE {where} AND seq < ? AND typeof(seq) = 'integer' ORDER BY seq DESC LIMIT 1"
+    )
+    rows = file.query(statement, *names.values(), size)
+    return rows[0] if rows else None

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from signed_ledger.audit.connecting import SQLITE_ERRORS
-from signed_ledger.audit.lookups import FileTiles
+from signed_ledger.audit.lookups import FileTiles, newest_row
 from signed_ledger.audit.opened import Opened
 from signed_ledger.audit.reading import LedgerFile, Position
 from signed_ledger.audit.steps import Step, Tally
@@ -207,17 +207,11 @@ class Past:
             return None
 
     def _newest(self, table: str, columns: tuple[str, ...], **names: str) -> Row | None:
-        where = " AND ".join(f"{name} = ?" for name in names)
-        statement = (
-            f"SELECT {', '.join(columns)} FROM main.{table} "  # noqa: S608  names of ours
-            f"WHERE {where} AND seq < ? AND typeof(seq) = 'integer' ORDER BY seq DESC LIMIT 1"
-        )
         try:
-            rows = self._rows(statement, *names.values(), self.size)
-        except Invalid as error:
-            self._tally.repeated_fault(self.size, Step.DECISIONS, table, str(error))
+            return newest_row(self._file, table, columns, self.size, names)
+        except SQLITE_ERRORS as error:
+            self._tally.repeated_fault(self.size, Step.DECISIONS, table, f"ledger: can not be read: {error}")
             return None
-        return rows[0] if rows else None
 
     def _rows(self, statement: str, *values: object) -> list[Row]:
         try:
