@@ -149,7 +149,9 @@ def _with_port(settings: Settings, workers: int) -> Settings:
         return settings
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        with socket.create_server((settings.host, settings.port), family=family) as probe:
+        with socket.socket(family) as probe:  # it does not listen: who came now would be hung up on
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
             return replace(settings, port=probe.getsockname()[1])
     except OSError as error:
         raise not_listening(error) from error
