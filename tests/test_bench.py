@@ -17,11 +17,10 @@ from signed_ledger.trust import read_trust
 from tests.support import assert_audits
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bench")
-    found_ledger(folder)
-    return folder
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    found_ledger(tmp_path)
+    return tmp_path
 
 
 async def test_a_ledger_that_is_grown_in_two_steps_audits(folder: Path) -> None:
@@ -35,6 +34,7 @@ async def test_a_ledger_that_is_grown_in_two_steps_audits(folder: Path) -> None:
 
 
 async def test_an_open_load_is_sent_at_its_rate_and_each_answer_counted(folder: Path) -> None:
+    await grow_ledger(folder, 20, range(3), lambda seq: None)
     server = serving(folder)
     try:
         work = Work(3)

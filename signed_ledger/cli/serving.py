@@ -154,4 +154,5 @@ def _with_port(settings: Settings, workers: int) -> Settings:
             probe.bind((settings.host, settings.port))
             return replace(settings, port=probe.getsockname()[1])
     except OSError as error:
-        raise not_listening(error) from error
+        where = f"{error.strerror} ({settings.host}, port {settings.port})"
+        raise not_listening(OSError(error.errno, where)) from error
