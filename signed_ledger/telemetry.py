@@ -3,13 +3,16 @@
 import logging
 import sys
 from contextlib import suppress
-from typing import Any, Final, TextIO, cast
+from typing import Any, Final, TextIO, TypeAlias, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 FORMATS: Final = ("auto", "human", "json")
+
+Counts: TypeAlias = dict[tuple[str, ...], float]
+"""By a counter's attribute and the values of its labels: what it stands at, or how much is to be added."""
 
 
 class Metrics:
@@ -60,6 +63,24 @@ class Metrics:
             "signed_ledger_settlements", "Settlements by what came of them", ["outcome"], registry=self.registry
         )
         self.expired = Counter("signed_ledger_expired", "Authorisations expired", registry=self.registry)
+
+    def counts(self) -> Counts:
+        """What the counters stand at that processes have which answer HTTP, and do not write."""
+        return {
+            (name, *sample.labels.values()): sample.value
+            for name in _COUNTED_BEFORE_THE_WRITER
+            for sample in next(iter(getattr(self, name).collect())).samples
+            if sample.name.endswith("_total")
+        }
+
+    def add(self, counts: Counts) -> None:
+        """Add what another process counted."""
+        for (name, *labels), count in counts.items():
+            counter = getattr(self, name)
+            (counter.labels(*labels) if labels else counter).inc(count)
+
+
+_COUNTED_BEFORE_THE_WRITER: Final = ("refusals", "checkpoint_failures")
 
 
 class _Lossy:

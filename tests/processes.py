@@ -68,7 +68,7 @@ class Installation:
     def environment(self, **settings: object) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("SIGNED_LEDGER_")}
         ours = {f"SIGNED_LEDGER_{name}": str(value) for name, value in {**self.settings, **settings}.items()}
-        return {**others, **ours, "PYTHONPATH": str(PROJECT)}
+        return {**others, **ours, "PYTHONPATH": str(PROJECT), "PYTHONFAULTHANDLER": "1"}
 
     def run(self, *arguments: object, status: int = 0, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run a command to its end and check its exit status."""
@@ -266,7 +266,7 @@ class Server:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(DEADLINE_SECONDS)
+        return self.wait()
 
     def kill(self) -> None:
         """SIGKILL, to its children too, which share its session and may have outlived it."""
@@ -286,7 +286,15 @@ class Server:
         return found
 
     def wait(self) -> int:
-        return self.process.wait(DEADLINE_SECONDS)
+        """Wait for its end and give its status. Where that does not come, the log says where each process was."""
+        try:
+            return self.process.wait(DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            for pid in self.pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGABRT)
+            self.process.wait(DEADLINE_SECONDS)
+            raise AssertionError(f"it did not end: {self.log}") from None
 
 
 def is_listening(port: int) -> bool:

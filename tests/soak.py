@@ -18,7 +18,7 @@ import structlog
 
 from tests.crowding import crowd
 from tests.processes import installed
-from tests.surviving import BY_SEVERAL, UNDER_LOAD, Death, Survivor
+from tests.surviving import UNDER_LOAD, Death, Survivor
 
 CROWD_EVERY = 25
 ONCE = ("inserted card_states", "inserted tiles")
@@ -32,8 +32,8 @@ def drawn(draw: Random) -> tuple[Death, int]:
     if where < 0.3:
         step = draw.choice(UNDER_LOAD)
         death = Death(step if step in ONCE else f"{step}:{draw.randint(1, 8)}")
-        return death, 2 if step in BY_SEVERAL else workers
-    alone = workers > 1 and draw.random() < 0.5
+        return death, workers
+    alone = draw.random() < 0.5
     if where < 0.4:
         return Death(seconds=draw.uniform(0.0, 0.9), starting=True, alone=alone), workers
     return Death(seconds=draw.uniform(0.0, 0.4), alone=alone), workers

@@ -38,8 +38,6 @@ BY_OTHERS: Final = ("removed", "inserted settlements", "inserted keys", "inserte
 UNDER_LOAD: Final = tuple(step for step in STEPS if step not in BY_OTHERS)
 """The steps that a server comes to when it is sent webhooks; to the others it takes a command, or a witness."""
 BY_PUBLISHING: Final = ("inserted checkpoints", *STEPS[STEPS.index("making lock") :])
-BY_SEVERAL: Final = ("telling",)
-"""Those that only a service of several processes comes to."""
 KILLED: Final = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """The status of a server that was killed, and of one whose worker was."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from signed_ledger.api.app import make_admin_app, make_app
-from signed_ledger.api.server import FAULT, STOPPED, run_server
+from signed_ledger.api.server import FAULT, STOPPED, run_admin, run_server
 from signed_ledger.config import Settings
 from signed_ledger.errors import Fault
 from signed_ledger.store import Reader
@@ -50,15 +50,12 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Running]:
     ledger = await open_ledger(world, metrics)
     reader = await Reader.open(world.path, busy_timeout_ms=1_000)
     chosen = Settings(port=0, admin_port=0, database=world.path, **settings)
-    app, admin_app, stop = (
-        make_app(ledger, reader, world.publisher(ledger, reader), chosen, metrics, world.clock),
-        make_admin_app(metrics),
-        asyncio.Event(),
-    )
-    ready: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(run_server(app, admin_app, ledger, chosen, ready=_telling(ready), stop=stop))
-    port, admin_port = await ready
-    async with aiohttp.ClientSession() as client:
+    app = make_app(ledger, reader, world.publisher(ledger, reader), chosen, metrics, world.clock)
+    stop = asyncio.Event()
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(run_server(app, ledger, chosen, ready=ready.set_result, stop=stop))
+    port = await ready
+    async with run_admin(make_admin_app(metrics), chosen) as admin_port, aiohttp.ClientSession() as client:
         site = Site(world, ledger, reader, metrics, client, world.publisher(ledger, reader))
         acme = await site.caller("scheme", "acme")
         await site.load("card-1", 1_000_000)
@@ -67,10 +64,6 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Running]:
     await task
     await reader.close()
     assert_audits(world.path)
-
-
-def _telling(ready: "asyncio.Future[tuple[int, int]]") -> Callable[[int, int], None]:
-    return lambda port, admin_port: ready.set_result((port, admin_port))
 
 
 async def test_a_server_answers_for_the_port_that_it_was_given(tmp_path: Path) -> None:
@@ -122,18 +115,19 @@ async def test_a_fault_is_500_to_who_waits_and_ends_the_server(tmp_path: Path) -
         assert isinstance(server.site.ledger.stopped.exception(), Fault)  # its line of log: tests/test_serve.py
 
 
-@pytest.mark.parametrize("taken", ["port", "admin_port"])
-async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open(tmp_path: Path, taken: str) -> None:
+async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
         (tmp_path / "other").mkdir()
         world, metrics = World(tmp_path / "other"), Metrics()
         ledger = await open_ledger(world, metrics)
         reader = await Reader.open(world.path, busy_timeout_ms=1_000)
-        ports = {"port": 0, "admin_port": 0, taken: server.port}
-        settings = Settings(port=ports["port"], admin_port=ports["admin_port"])
+        settings = Settings(port=server.port, admin_port=server.port)
         app = make_app(ledger, reader, world.publisher(ledger, reader), settings, metrics, world.clock)
         with pytest.raises(OSError, match="address already in use"):
-            await run_server(app, make_admin_app(metrics), ledger, settings, stop=asyncio.Event())
+            await run_server(app, ledger, settings, stop=asyncio.Event())
+        with pytest.raises(OSError, match="address already in use"):
+            async with run_admin(make_admin_app(metrics), settings):
+                pass
         await reader.close()
 
 
@@ -147,11 +141,10 @@ async def test_two_servers_share_a_port_when_asked(tmp_path: Path) -> None:
         settings = Settings(port=ports[-1], admin_port=0)
         publisher = world.publisher(ledger, readers[-1])
         app = make_app(ledger, readers[-1], publisher, settings, metrics, world.clock)
-        admin_app = make_admin_app(metrics)
-        ready: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
-        running = run_server(app, admin_app, ledger, settings, stop=stop, reuse_port=True, ready=_telling(ready))
+        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        running = run_server(app, ledger, settings, stop=stop, reuse_port=True, ready=ready.set_result)
         tasks.append(asyncio.create_task(running))
-        ports.append((await ready)[0])
+        ports.append(await ready)
     assert ports[1] == ports[2]
     stop.set()
     assert await asyncio.gather(*tasks) == [STOPPED, STOPPED]

@@ -159,8 +159,8 @@ def test_what_has_no_end_is_refused_or_read_away_and_does_not_fill_the_memory(
 
 
 def memory_bytes(server: Server) -> int:
-    pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in server.pids]
+    return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 # --- anything ---

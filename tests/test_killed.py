@@ -11,7 +11,7 @@ from signed_ledger.killpoints import STEPS
 from signed_ledger.tables import TABLES
 from tests.callers import authorisation, send
 from tests.processes import Installation, installed, wait_until
-from tests.surviving import BY_OTHERS, BY_SEVERAL, UNDER_LOAD, Death, Survivor
+from tests.surviving import BY_OTHERS, UNDER_LOAD, Death, Survivor
 from tests.test_serve_witnesses import policy_file
 from tests.witnessing import OurWitness
 
@@ -42,7 +42,7 @@ async def test_servers_killed_at_each_step_lose_and_double_nothing(installation:
         for number, step in enumerate(UNDER_LOAD):
             if step == "inserted card_states":
                 await survivor.add_cards()
-            await survivor.die(Death(step), workers=2 if step in BY_SEVERAL else 1 + number % 2)
+            await survivor.die(Death(step), workers=1 + number % 2)
         await survivor.end()
     survivor.assert_survived()
     assert set(survivor.deaths) == set(UNDER_LOAD)

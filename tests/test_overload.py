@@ -148,7 +148,8 @@ async def test_clients_that_misbehave_cost_others_nothing(installation: Installa
 async def test_connections_never_take_the_files_that_the_ledger_needs(installation: Installation) -> None:
     with installation.serve() as server:
         soft, hard = FILES_KEPT + 20, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        for pid in server.pids:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
         async with aiohttp.ClientSession() as session:
             assert (await ask(installation, server, session, "before"))[0] == 201
             async with silent(server.port, soft) as readers:
@@ -174,4 +175,4 @@ async def first_done(tasks: list[asyncio.Task[Any]], count: int) -> list[Any]:
 
 
 def open_files(server: Server) -> int:
-    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in server.pids)

@@ -225,7 +225,8 @@ def test_a_full_disk_is_a_fault_after_which_the_retry_is_answered(installation: 
     with installation.serve() as server:
         assert send(server.url, installation.scheme, "/authorisation", "a-1", authorisation("t-1")).status == 201
         written = installation.database.with_name("ledger.db-wal").stat().st_size
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (written, written))
+        for pid in server.pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (written, written))
         failed = send(server.url, installation.scheme, "/authorisation", "a-2", authorisation("t-2"))
         assert (failed.status, failed.document["code"]) == (500, "internal_error")
         assert server.wait() == 70
@@ -256,12 +257,26 @@ def test_a_full_disk_is_told_to_who_loads_a_card(installation: Installation) -> 
     installation.assert_audits()
 
 
-def test_a_worker_that_dies_ends_the_service_with_its_status(installation: Installation) -> None:
-    with installation.serve("--workers", "2") as server:
-        os.kill(workers_of(server)[0], signal.SIGKILL)
+@pytest.mark.parametrize(("workers", "which"), [(1, 0), (1, 1), (2, 0), (2, 2)])
+def test_one_process_that_dies_ends_the_service_with_its_status(
+    installation: Installation, workers: int, which: int
+) -> None:
+    with installation.serve("--workers", workers) as server:
+        os.kill(workers_of(server)[which], signal.SIGKILL)
         assert server.wait() == 128 + signal.SIGKILL
         assert ("worker_ended", -signal.SIGKILL) in [(line["event"], line.get("exit_code")) for line in server.lines]
         assert not is_listening(server.port)
+    installation.assert_audits()
+
+
+def test_one_process_that_hangs_when_another_died_is_killed(installation: Installation) -> None:
+    with installation.serve("--workers", 1) as server:
+        writer, worker = workers_of(server)
+        os.kill(worker, signal.SIGSTOP)
+        os.kill(writer, signal.SIGKILL)
+        assert server.wait() == 128 + signal.SIGKILL
+        assert ("worker_killed", "worker-1") in [(line["event"], line.get("process")) for line in server.lines]
+        assert server.pids == []
     installation.assert_audits()
 
 

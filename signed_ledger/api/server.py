@@ -1,4 +1,4 @@
-"""The running server: two sites, until it is told to stop or the ledger can not go on."""
+"""The running server: the site for all, until it is told to stop or the ledger can not go on; the operator's own."""
 
 import asyncio
 import resource
@@ -31,33 +31,32 @@ _BACKLOG: Final = 1024
 
 async def run_server(
     app: web.Application,
-    admin_app: web.Application,
     ledger: Decider,
     settings: Settings,
     *,
     stop: asyncio.Event,
     reuse_port: bool = False,
-    ready: Callable[[int, int], None] = lambda port, admin_port: None,
+    ready: Callable[[int], None] = lambda port: None,
 ) -> int:
     """Serve until `stop` is set, or the ledger stops by itself; give the exit status, `STOPPED` or `FAULT`.
 
-    `ready` is told the port and the admin port once requests are taken. At the end no connection is taken any more,
+    `ready` is told the port once requests are taken. At the end no connection is taken any more,
     open requests end, and the ledger writes what waits and is closed: nothing that was acknowledged is lost. What sets
     `stop`, a signal above all, is the caller's. Raises `OSError` where an address is not to be had.
     """
     allow_files()
     runner = ProblemRunner(app, shutdown_timeout=settings.shutdown_timeout_s)
     try:
-        async with run_admin(admin_app, settings) as admin_port:
-            port = await _listen(runner, settings.host, settings.port, reuse_port=reuse_port)
-            app[SIGNATURES].authorities = replace(settings, port=port).answered_authorities
-            log.info("serving", host=settings.host, port=port, admin_host=settings.admin_host, admin_port=admin_port)
-            ready(port, admin_port)
-            ledger.stopped.add_done_callback(lambda _: stop.set())
-            await stop.wait()
-            log.info("stopping")
-            await runner.cleanup()
-            await ledger.close()
+        port = await _listen(runner, settings.host, settings.port, reuse_port=reuse_port)
+        app[SIGNATURES].authorities = replace(settings, port=port).answered_authorities
+        admin = {"admin_host": settings.admin_host, "admin_port": settings.admin_port}
+        log.info("serving", host=settings.host, port=port, **admin)
+        ready(port)
+        ledger.stopped.add_done_callback(lambda _: stop.set())
+        await stop.wait()
+        log.info("stopping")
+        await runner.cleanup()
+        await ledger.close()
     finally:  # again, for where it did not come to that
         await runner.cleanup()
         await ledger.close()

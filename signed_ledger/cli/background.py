@@ -13,16 +13,19 @@ from signed_ledger.config import Settings
 from signed_ledger.daily import ClockWatch, Desk, Schedule, keep_settling, keep_watching
 from signed_ledger.errors import Fault, SignedLedgerError
 from signed_ledger.fetching import Fetcher
-from signed_ledger.ledger import Decider, Ledger
+from signed_ledger.ledger import Decider, Ledger, RemoteLedger
 from signed_ledger.policy import Policy
 from signed_ledger.publishing import Board, Publisher, Witnesses, keep_cosigning
 from signed_ledger.store import Reader
-from signed_ledger.telemetry import Metrics
+from signed_ledger.telemetry import Counts, Metrics
 
 log = structlog.get_logger("signed_ledger.cli")
 
 LOOK_SECONDS: Final = 1.0
 """How long an idle server may not know of a key change that another process wrote."""
+
+REPORT_SECONDS: Final = 0.25
+"""How long the metrics may not show what a process counted that answers HTTP."""
 
 
 class Served(NamedTuple):
@@ -67,9 +70,20 @@ def beside_writing(served: Served, stop: asyncio.Event) -> Background:
     )
 
 
-def beside_answering(ledger: Decider, board: Board, interval_s: float) -> Background:
+def beside_answering(ledger: RemoteLedger, board: Board, metrics: Metrics, interval_s: float) -> Background:
     """What goes on in a process that answers, and does not write."""
-    return Background(_keep_looking(ledger), board.follow(interval_s))
+    return Background(_keep_looking(ledger), board.follow(interval_s), _keep_reporting(ledger, metrics))
+
+
+async def _keep_reporting(ledger: RemoteLedger, metrics: Metrics) -> None:
+    """What is counted here is told to the writer, which shows all metrics."""
+    told: Counts = {}
+    while True:
+        await asyncio.sleep(REPORT_SECONDS)
+        counts = metrics.counts()
+        if more := {name: count - told.get(name, 0) for name, count in counts.items() if count != told.get(name)}:
+            ledger.report(more)
+            told = counts
 
 
 async def _keep_looking(ledger: Decider) -> None:

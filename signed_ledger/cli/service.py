@@ -1,13 +1,13 @@
-"""The processes of a service: one that does all, or a writer and those that answer HTTP before it."""
+"""The processes of a service: a writer, and those that answer HTTP before it."""
 
 import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -21,7 +21,7 @@ from signed_ledger.cli.wiring import checkpoint_lock, clock, opened_ledger, witn
 from signed_ledger.cli.workers import STOPS, Sockets
 from signed_ledger.config import Settings, variable_of
 from signed_ledger.errors import Invalid
-from signed_ledger.ledger import Decider, Host, RemoteLedger
+from signed_ledger.ledger import Host, RemoteLedger
 from signed_ledger.publishing import Board, Publisher
 from signed_ledger.signing import Signer
 from signed_ledger.store import Reader
@@ -50,36 +50,16 @@ class Service:
     workers: int = 1
 
 
-class Answering(NamedTuple):
-    """What HTTP is answered with."""
-
-    settings: Settings
-    ledger: Decider
-    reader: Reader
-    board: Board
-    metrics: Metrics
-
-
 def run(main: Coroutine[None, None, int]) -> int:
     with asyncio.Runner(loop_factory=LOOP_FACTORY) as runner:
         return runner.run(main)
 
 
 def work(service: Service, number: int, lifeline: Connection, ends: Sockets) -> int:
-    """The writer is number 0; each further process has the next port for its metrics."""
+    """The writer is number 0."""
     structlog.contextvars.bind_contextvars(worker=number)
-    admin_port = service.settings.admin_port + number if service.settings.admin_port else 0
-    service = replace(service, settings=replace(service.settings, admin_port=admin_port))
-    main = _answer(service, lifeline, *ends) if number else _write(service, ends)
+    main = _answer(service, number, lifeline, *ends) if number else _write(service, ends)
     return told_status(lambda: run(main))
-
-
-async def serve_alone(service: Service) -> int:
-    """Answer and write in this process."""
-    stop = _stop_on_signals(None)
-    async with _writing(service, stop) as (served, background):
-        answering = Answering(served.settings, served.ledger, served.reader, served.publisher, served.metrics)
-        return await _serve(answering, background, stop)
 
 
 async def _write(service: Service, ends: Sockets) -> int:
@@ -87,14 +67,14 @@ async def _write(service: Service, ends: Sockets) -> int:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in STOPS:
         loop.add_signal_handler(number, log.debug, "stopping with the last worker")
+    _spare_the_collector()
     async with _writing(service, stop) as (served, background):
-        host = Host(served.ledger, len(ends), stop)
-        for end in ends:
-            await loop.create_unix_connection(host.channel, sock=end)
-        served.ledger.stopped.add_done_callback(lambda _: stop.set())
         try:
-            async with run_admin(make_admin_app(served.metrics), served.settings) as admin_port:
-                log.info("writing", admin_host=served.settings.admin_host, admin_port=admin_port)
+            async with run_admin(make_admin_app(served.metrics), served.settings):
+                host = Host(served.ledger, served.metrics, len(ends), stop)
+                for end in ends:
+                    await host.connect(end)
+                served.ledger.stopped.add_done_callback(lambda _: stop.set())
                 await stop.wait()
                 await _end(background, served.reader)
                 await served.ledger.close()
@@ -104,31 +84,25 @@ async def _write(service: Service, ends: Sockets) -> int:
         return FAULT if served.ledger.stopped.done() or background.has_failed else DONE
 
 
-async def _answer(service: Service, lifeline: Connection, end: socket.socket) -> int:
+async def _answer(service: Service, number: int, lifeline: Connection, end: socket.socket) -> int:
     """Answer HTTP; the writer at the other `end` decides."""
     stop, metrics, settings = _stop_on_signals(lifeline), Metrics(), service.settings
     _spare_the_collector()
     async with opened_reader(settings) as reader:
         share = -(-settings.queue_commands_max // service.workers)  # what is too much is refused before it is verified
-        ledger = await RemoteLedger.open(reader, share)
-        await asyncio.get_running_loop().create_unix_connection(lambda: ledger.channel, sock=end)
+        ledger = await RemoteLedger.open(reader, end, share)
         board = Board(ledger, reader, metrics, witness_policy(settings))
         await board.refresh()
-        background = beside_answering(ledger, board, settings.checkpoint_interval_ms / 1_000)
-        return await _serve(Answering(settings, ledger, reader, board, metrics), background, stop, reuse_port=True)
-
-
-async def _serve(answering: Answering, background: Background, stop: asyncio.Event, *, reuse_port: bool = False) -> int:
-    settings, ledger, reader, board, metrics = answering
-    app = make_app(ledger, reader, board, settings, metrics, clock)
-    app.on_cleanup.append(lambda _: _end(background, reader))
-    try:
-        ended = await run_server(app, make_admin_app(metrics), ledger, settings, reuse_port=reuse_port, stop=stop)
-    except OSError as error:
-        raise not_listening(error) from error
-    finally:
-        await background.end()
-    return FAULT if ended or background.has_failed else DONE
+        app = make_app(ledger, reader, board, settings, metrics, clock)
+        background = beside_answering(ledger, board, metrics, settings.checkpoint_interval_ms / 1_000)
+        app.on_cleanup.append(lambda _: _end(background, reader))
+        try:
+            ended = await run_server(app, ledger, settings, reuse_port=True, stop=stop)
+        except OSError as error:
+            raise not_listening(error) from error
+        finally:
+            await background.end()
+        return FAULT if ended or background.has_failed else DONE
 
 
 async def _end(background: Background, reader: Reader) -> None:
@@ -140,7 +114,6 @@ async def _end(background: Background, reader: Reader) -> None:
 @asynccontextmanager
 async def _writing(service: Service, stop: asyncio.Event) -> AsyncIterator[tuple[Served, Background]]:
     """The ledger opened, published, and what goes on beside."""
-    _spare_the_collector()
     settings, policy, metrics = service.settings, witness_policy(service.settings), Metrics()
     async with opened_ledger(settings, service.load_signer, metrics) as ledger, opened_reader(settings) as reader:
         log.info(
@@ -168,18 +141,17 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GC_THRESHOLD)
 
 
-def _stop_on_signals(lifeline: Connection | None) -> asyncio.Event:
+def _stop_on_signals(lifeline: Connection) -> asyncio.Event:
     """The event that is set when this process shall stop: told to, or because its parent is no more."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOPS:
         loop.add_signal_handler(number, stop.set)
-    if lifeline is not None:
 
-        def orphaned() -> None:
-            loop.remove_reader(lifeline.fileno())
-            stop.set()
+    def orphaned() -> None:
+        loop.remove_reader(lifeline.fileno())
+        stop.set()
 
-        loop.add_reader(lifeline.fileno(), orphaned)
+    loop.add_reader(lifeline.fileno(), orphaned)
     return stop
 
 

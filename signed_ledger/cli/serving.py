@@ -1,4 +1,4 @@
-"""`serve`: everything checked first, then one process, or a writer and several that answer on one port."""
+"""`serve`: everything checked first, then a writer, and those that answer on one port before it."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ import structlog
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.outcome import DONE
 from signed_ledger.cli.reading import opened_reader
-from signed_ledger.cli.service import Service, not_listening, run, serve_alone, work
+from signed_ledger.cli.service import Service, not_listening, run, work
 from signed_ledger.cli.term_commands import record_terms
 from signed_ledger.cli.terms import read_terms
 from signed_ledger.cli.wiring import (
@@ -59,7 +59,7 @@ def add_commands(commands: Commands) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="processes that answer HTTP; from 2 on one more writes (default: 1)",
+        help="processes that answer HTTP, beside the one that writes (default: 1)",
     )
     add_passphrase_file(parser)
 
@@ -83,10 +83,8 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
     load_checkpoint_signer = checkpoint_signers(settings, passphrases)
     run(_check(settings, load_signer, load_checkpoint_signer, terms))
     passphrases.stop_asking()
-    service = Service(_with_port(settings, options.workers), load_signer, load_checkpoint_signer, options.workers)
-    if options.workers == 1 and not os.environ.get("XSEP"):
-        return run(serve_alone(service))
-    return supervise(options.workers, partial(work, service))
+    service = Service(_with_ports(settings), load_signer, load_checkpoint_signer, options.workers)
+    return supervise(options.workers, partial(work, service), settings.shutdown_timeout_s)
 
 
 # --- what is checked before ----------------------------------------------------------------------------------------
@@ -143,16 +141,18 @@ def _check_trust(settings: Settings, keyring: Keyring) -> None:
         log.warning("trust_file_is_old", file=str(path), newest_seq=keyring.root_sets[-1].seq)
 
 
-def _with_port(settings: Settings, workers: int) -> Settings:
-    """Several workers share a port, so it must be known before they start; and it must not be another program's."""
-    if workers == 1:
-        return settings
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _with_ports(settings: Settings) -> Settings:
+    """Several processes share a port, so it must be known before they start; and it must not be another program's."""
+    port = _found_port(settings.host, settings.port)
+    return replace(settings, port=port, admin_port=_found_port(settings.admin_host, settings.admin_port))
+
+
+def _found_port(host: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as probe:  # it does not listen: who came now would be hung up on
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
-            return replace(settings, port=probe.getsockname()[1])
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
     except OSError as error:
-        where = f"{error.strerror} ({settings.host}, port {settings.port})"
-        raise not_listening(OSError(error.errno, where)) from error
+        raise not_listening(OSError(error.errno, f"{error.strerror} ({host}, port {port})")) from error

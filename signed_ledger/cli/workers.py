@@ -1,12 +1,13 @@
-"""Several processes: the parent starts them, hands signals on, and ends them all when one ends."""
+"""Several processes: the parent starts them, and ends them all when it is asked to or one ends."""
 
 import multiprocessing
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
+from multiprocessing.context import ForkContext, ForkProcess
 from typing import Final, TypeAlias
 
 import structlog
@@ -21,11 +22,17 @@ channels: the writer, number 0, has one to each of the others, which have one ea
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def supervise(workers: int, work: Work) -> int:
+FAULT_SECONDS: Final = 10
+"""Once one has ended by itself, the others can do no more than say so to those who wait."""
+END_SECONDS: Final = 30
+"""What ending may take beside the open requests. Who is killed then has lost nothing that was acknowledged."""
+
+
+def supervise(workers: int, work: Work, shutdown_timeout_s: int) -> int:
     """Run `work` in a writer and `workers` more processes until one ends or SIGTERM or SIGINT comes.
 
-    Gives the exit status. They are forked, so that what was asked for at the terminal need not be written anywhere:
-    nothing else may run in this process yet, no thread, no event loop.
+    Gives the exit status, once all have ended: one that does not is killed. They are forked, so that what was asked for
+    at the terminal need not be written anywhere: nothing else may run in this process yet, no thread, no event loop.
     """
     context = multiprocessing.get_context("fork")
     lifeline, held = context.Pipe(duplex=False)
@@ -41,15 +48,12 @@ def supervise(workers: int, work: Work) -> int:
         process.start()
     for end in every:
         end.close()
-    asked = _hand_on_signals(processes)
-    ended = wait([process.sentinel for process in processes])
-    if not asked:
-        _tell_who_ended([process for process in processes if process.sentinel in ended])
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join()
-    return _status([process.exitcode or 0 for process in processes], bool(asked))
+    signals = _signals(context)
+    ended = wait([signals, *(process.sentinel for process in processes)])
+    by_itself = [] if signals in ended else [process for process in processes if process.sentinel in ended]
+    _tell_who_ended(by_itself)
+    _end(processes, FAULT_SECONDS if by_itself else shutdown_timeout_s + END_SECONDS)
+    return _status(by_itself) or _status(processes)
 
 
 def _name(number: int) -> str:
@@ -67,17 +71,11 @@ def _work(work: Work, number: int, lifeline: Connection, held: Connection, own: 
     sys.exit(work(number, lifeline, own))
 
 
-def _hand_on_signals(processes: list[ForkProcess]) -> list[int]:
-    """Give the list to which each signal that came is added."""
-    came: list[int] = []
-
-    def hand_on(number: int, _: object) -> None:
-        came.append(number)
-        for process in processes:
-            process.terminate()
-
+def _signals(context: ForkContext) -> Connection:
+    """What can be read from once a signal came that asks us to end."""
+    came, told = context.Pipe(duplex=False)
     for stop in STOPS:
-        signal.signal(stop, hand_on)
+        signal.signal(stop, lambda *_: told.send_bytes(b"."))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     return came
 
@@ -88,9 +86,23 @@ def _tell_who_ended(processes: list[ForkProcess]) -> None:
         log.error("worker_ended", process=process.name, exit_code=process.exitcode)
 
 
-def _status(exit_codes: list[int], asked: bool) -> int:
-    """The first worker's status that is not 0; 128 and the signal's number for one that was killed."""
-    for code in exit_codes:
-        if code > 0 or (code < 0 and not (asked and -code in STOPS)):
+def _end(processes: list[ForkProcess], seconds: float) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0, deadline - time.monotonic()))
+    for process in processes:
+        if process.is_alive():
+            log.error("worker_killed", process=process.name, seconds=seconds)
+            process.kill()
+            process.join()
+
+
+def _status(processes: list[ForkProcess]) -> int:
+    """The first one's exit status that is not 0; 128 and the signal's number for one that was killed, not by us."""
+    for process in processes:
+        code = process.exitcode or 0
+        if code and -code not in STOPS:
             return code if code > 0 else 128 - code
     return 0

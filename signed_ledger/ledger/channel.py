@@ -19,7 +19,10 @@ from signed_ledger.records import Evidence, HttpRequest, Iso8583, Request
 Message: TypeAlias = tuple[Any, ...]
 """A number by which the answer finds its question, then what is said."""
 
-MESSAGES_MAX: Final = 16
+REPORT: Final = -1
+"""The number of what is no question: what was counted; the writer's first message, which has nothing more."""
+
+MESSAGES_MAX: Final = 8
 """So many at most in a frame: the other end begins while we go on."""
 
 _LENGTH: Final = struct.Struct("!I")

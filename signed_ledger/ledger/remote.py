@@ -1,15 +1,17 @@
 """The ledger as a process meets it that answers HTTP and does not write: the writer is at the end of a channel."""
 
 import asyncio
+import socket
 from itertools import count
 
 from signed_ledger.errors import Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger.channel import Channel, Message, pack_webhook, unpack_outcome
+from signed_ledger.ledger.channel import REPORT, Channel, Message, pack_webhook, unpack_outcome
 from signed_ledger.ledger.following import keyring_of
 from signed_ledger.ledger.submissions import Decision, Webhook
 from signed_ledger.records import RegisteredKey
 from signed_ledger.store import Reader
+from signed_ledger.telemetry import Counts
 
 
 class RemoteLedger:
@@ -23,12 +25,21 @@ class RemoteLedger:
         self._numbers = count()
         self._waiting: dict[int, asyncio.Future[Decision]] = {}
         self._closing = False
-        self.channel = Channel(self._take, self._lose)
+        self._channel = Channel(self._take, self._lose)
+        self._opened = asyncio.Event()
 
     @classmethod
-    async def open(cls, reader: Reader, waiting_max: int) -> "RemoteLedger":
-        """Raises `Invalid` or `KeyChangeRefused` where the registry does not verify."""
-        return cls(reader, keyring_of(await reader.key_entries()), waiting_max)
+    async def open(cls, reader: Reader, end: socket.socket, waiting_max: int) -> "RemoteLedger":
+        """Wait for the writer at the other `end`.
+
+        Raises `Fault` where it ends before, `Invalid` or `KeyChangeRefused` where the registry does not verify.
+        """
+        ledger = cls(reader, keyring_of(await reader.key_entries()), waiting_max)
+        await asyncio.get_running_loop().create_unix_connection(lambda: ledger._channel, sock=end)
+        await ledger._opened.wait()
+        if ledger.stopped.done():
+            ledger.stopped.result()
+        return ledger
 
     def find_key(self, kid: str) -> RegisteredKey | None:
         return self.keyring.find(kid)
@@ -46,12 +57,16 @@ class RemoteLedger:
         number = next(self._numbers)
         waiter: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiter
-        self.channel.send((number, pack_webhook(webhook)))
+        self._channel.send((number, pack_webhook(webhook)))
         try:
             return await waiter
         except KeyRevoked:  # of which this process has not heard yet
             await self.look()
             raise
+
+    def report(self, counts: Counts) -> None:
+        """Tell the writer what was counted here."""
+        self._channel.send((REPORT, counts))
 
     async def look(self) -> None:
         """Learn of key changes, the writer's and other processes'."""
@@ -60,11 +75,14 @@ class RemoteLedger:
 
     async def close(self) -> None:
         self._closing = True
-        self.channel.close()
+        self._channel.close()
 
     def _take(self, messages: list[Message]) -> None:
-        for number, values in messages:
-            waiter, outcome = self._waiting.pop(number), unpack_outcome(values)
+        for number, *values in messages:
+            if number == REPORT:
+                self._opened.set()
+                continue
+            waiter, outcome = self._waiting.pop(number), unpack_outcome(*values)
             if waiter.done():
                 continue  # who asked has gone
             if isinstance(outcome, Refusal):
@@ -75,6 +93,7 @@ class RemoteLedger:
     def _lose(self) -> None:
         if self._closing:
             return
+        self._opened.set()
         self.stopped.set_exception(Fault("the writer is gone"))
         self.stopped.exception()
         unknown = InternalError("The service failed and stops; whether this was recorded is not known. Retry it.")
