@@ -24,7 +24,7 @@ from signed_ledger.errors import Invalid
 from signed_ledger.ledger import Host, RemoteLedger
 from signed_ledger.publishing import Board, Publisher
 from signed_ledger.signing import Signer
-from signed_ledger.store import Reader
+from signed_ledger.store import Glance, Reader
 from signed_ledger.telemetry import Metrics
 
 try:
@@ -89,8 +89,9 @@ async def _answer(service: Service, number: int, lifeline: Connection, end: sock
     stop, metrics, settings = _stop_on_signals(lifeline), Metrics(), service.settings
     _spare_the_collector()
     async with opened_reader(settings) as reader:
+        glance = Glance.open(settings.database, busy_timeout_ms=settings.busy_timeout_ms)
         share = -(-settings.queue_commands_max // service.workers)  # what is too much is refused before it is verified
-        ledger = await RemoteLedger.open(reader, end, share)
+        ledger = await RemoteLedger.open(reader, glance, end, share)
         board = Board(ledger, reader, metrics, witness_policy(settings))
         await board.refresh()
         app = make_app(ledger, reader, board, settings, metrics, clock)

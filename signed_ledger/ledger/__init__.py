@@ -19,6 +19,7 @@ from signed_ledger.ledger.submissions import (
     Webhook,
     decision_of,
 )
+from signed_ledger.ledger.vouching import vouch_for
 
 __all__ = [
     "Answer",
@@ -40,4 +41,5 @@ __all__ = [
     "plan_erasure",
     "read_keyring",
     "read_tree",
+    "vouch_for",
 ]

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Final, TypeAlias, cast
 
 from signed_ledger.errors import Refusal
-from signed_ledger.ledger.submissions import Decision, Webhook
+from signed_ledger.ledger.submissions import Decision, Vouched, Webhook
 from signed_ledger.money import Fee, Money
 from signed_ledger.records import Evidence, HttpRequest, Iso8583, Request
 
@@ -94,6 +94,7 @@ def pack_webhook(webhook: Webhook) -> Message:
         None if webhook.request.iso8583 is None else tuple(webhook.request.iso8583),
         *_REQUEST(evidence.request),
         *_EVIDENCE(evidence),
+        None if webhook.vouched is None else tuple(webhook.vouched),
     )
 
 
@@ -110,8 +111,9 @@ def unpack_webhook(values: Message) -> Webhook:
         interchange=None if interchange is None else Fee(*interchange),
         iso8583=None if iso8583 is None else Iso8583(*iso8583),
     )
-    profile, *of_signature = signed
-    return Webhook(scheme, webhook_id, request, Evidence(profile, HttpRequest(*http), *of_signature))
+    profile, *of_signature, vouched = signed
+    evidence = Evidence(profile, HttpRequest(*http), *of_signature)
+    return Webhook(scheme, webhook_id, request, evidence, None if vouched is None else Vouched(*vouched))
 
 
 def pack_outcome(outcome: Decision | Refusal) -> Message:

@@ -83,6 +83,14 @@ class Group:
         """How many stored things did not verify."""
         return self._learned.violations
 
+    def trust(self, submissions: list[Submission]) -> None:
+        """Take in what was vouched for, under this very registry."""
+        for submission in submissions:
+            if isinstance(submission, Webhook) and submission.vouched is not None:
+                version, digests = submission.vouched
+                if version == self._keyring.version:
+                    self._learned.vouched.update(digests)
+
     def learn(self, found: Found) -> None:
         """Take in what the store has; what does not verify decides nothing."""
         self._learned.take(found)

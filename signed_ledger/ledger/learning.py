@@ -27,6 +27,7 @@ class Learned:
 
     `untrusted` has why, by the name of what does not verify: an account, card, authorisation, posting or Scheme.
     `settled_at` is the seq of a Scheme's newest settlement; `kept` is what of the checkpoints in hand is kept.
+    `vouched` has the digests of stored entries that were verified under this registry.
     """
 
     def __init__(self, known: Known) -> None:
@@ -37,6 +38,7 @@ class Learned:
         self.kept: set[tuple[int, str]] = set()
         self.untrusted: dict[object, Exception] = {}
         self.violations = 0
+        self.vouched: set[bytes] = set()
         self._known = known
         self._asked: set[object] = set()
 
@@ -47,7 +49,7 @@ class Learned:
         self.kept |= found.kept
         for key, row in found.authorisations.items():
             try:
-                self.book.authorisations[key], self.authorised[key] = verified_authorisation(row, keyring)
+                self.book.authorisations[key], self.authorised[key] = verified_authorisation(row, keyring, self.vouched)
             except (Invalid, Refusal) as error:
                 self._distrust(key, row.own.seq, error)
         self._take_all(self.book.accounts, found.accounts, verified_account, lambda row: row.entry.seq)

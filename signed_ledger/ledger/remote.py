@@ -2,25 +2,29 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from itertools import count
 
-from signed_ledger.errors import Fault, InternalError, KeyRevoked, Overloaded, Refusal
+from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring
 from signed_ledger.ledger.channel import REPORT, Channel, Message, pack_webhook, unpack_outcome
 from signed_ledger.ledger.following import keyring_of
-from signed_ledger.ledger.submissions import Decision, Webhook
+from signed_ledger.ledger.submissions import Decision, Vouched, Webhook
+from signed_ledger.ledger.vouching import vouch_for
 from signed_ledger.records import RegisteredKey
-from signed_ledger.store import Reader
+from signed_ledger.records.messages import MESSAGES
+from signed_ledger.store import Glance, Reader
 from signed_ledger.telemetry import Counts
 
 
 class RemoteLedger:
     """What a `Ledger` is to those who ask it for decisions. Owner of every field: the event loop's thread."""
 
-    def __init__(self, reader: Reader, keyring: Keyring, waiting_max: int) -> None:
+    def __init__(self, reader: Reader, glance: Glance, keyring: Keyring, waiting_max: int) -> None:
         self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.keyring = keyring
         self._reader = reader
+        self._glance = glance
         self._waiting_max = waiting_max
         self._numbers = count()
         self._waiting: dict[int, asyncio.Future[Decision]] = {}
@@ -29,12 +33,12 @@ class RemoteLedger:
         self._opened = asyncio.Event()
 
     @classmethod
-    async def open(cls, reader: Reader, end: socket.socket, waiting_max: int) -> "RemoteLedger":
+    async def open(cls, reader: Reader, glance: Glance, end: socket.socket, waiting_max: int) -> "RemoteLedger":
         """Wait for the writer at the other `end`.
 
         Raises `Fault` where it ends before, `Invalid` or `KeyChangeRefused` where the registry does not verify.
         """
-        ledger = cls(reader, keyring_of(await reader.key_entries()), waiting_max)
+        ledger = cls(reader, glance, keyring_of(await reader.key_entries()), waiting_max)
         await asyncio.get_running_loop().create_unix_connection(lambda: ledger._channel, sock=end)
         await ledger._opened.wait()
         if ledger.stopped.done():
@@ -54,6 +58,8 @@ class RemoteLedger:
     async def decide(self, webhook: Webhook) -> Decision:
         """See `Ledger.decide`. Raises `InternalError` too where the writer is gone and what it did is not known."""
         self.check_room()
+        if not MESSAGES[webhook.type].must_begin:
+            webhook = webhook._replace(vouched=self._vouch_for(webhook))
         number = next(self._numbers)
         waiter: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiter
@@ -63,6 +69,11 @@ class RemoteLedger:
         except KeyRevoked:  # of which this process has not heard yet
             await self.look()
             raise
+
+    def _vouch_for(self, webhook: Webhook) -> Vouched | None:
+        with suppress(Busy, Fault):  # the writer meets it too, and says so
+            return vouch_for(webhook, self._glance, self.keyring)
+        return None
 
     def report(self, counts: Counts) -> None:
         """Tell the writer what was counted here."""
@@ -75,6 +86,7 @@ class RemoteLedger:
 
     async def close(self) -> None:
         self._closing = True
+        self._glance.close()  # before the writer hears of it: who closes the file last takes the WAL back into it
         self._channel.close()
 
     def _take(self, messages: list[Message]) -> None:

@@ -25,6 +25,13 @@ from signed_ledger.rules import Asked, ChangeCard, Erase, Settle
 from signed_ledger.tables import Row
 
 
+class Vouched(NamedTuple):
+    """The digests of stored entries that were verified under the key registry's `version`; see `vouching`."""
+
+    version: int
+    digests: tuple[bytes, ...]
+
+
 class Webhook(NamedTuple):
     """A Scheme's verified webhook: who sent it, what it asks, and the evidence that it did."""
 
@@ -32,6 +39,7 @@ class Webhook(NamedTuple):
     webhook_id: str
     request: Request
     evidence: Evidence
+    vouched: Vouched | None = None
 
     @property
     def type(self) -> str:

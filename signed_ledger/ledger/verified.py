@@ -3,6 +3,7 @@
 Each function raises `Invalid` (or the `Refusal` of a Scheme's signature that no longer verifies) saying what is wrong.
 """
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from signed_ledger.encoding import decode_body, decode_evidence, decode_state
@@ -37,7 +38,8 @@ from signed_ledger.tables import authorisation_row, card_row
 class VerifiedTransaction(NamedTuple):
     """A card's transaction as recorded, signed by the Issuer.
 
-    Where a Scheme asked for it, its signature is verified too, and body, evidence and request agree.
+    Where a Scheme asked for it, its signature is verified too, and body, evidence and request agree. Where another
+    process has vouched for all this, it comes without its evidence.
     """
 
     ref: EntryRef
@@ -122,12 +124,27 @@ def verified_transaction(stored: StoredEntry, keyring: Keyring) -> VerifiedTrans
     return VerifiedTransaction(ref, body, evidence)
 
 
-def verified_authorisation(found: FoundAuthorisation, keyring: Keyring) -> tuple[AuthorisationState, Authorised]:
-    """Where an authorisation stands, and itself, once its own entry and the newest about it both say so."""
-    own = verified_transaction(found.own, keyring)
+def _vouched_or_verified(stored: StoredEntry, keyring: Keyring, vouched: Container[bytes]) -> VerifiedTransaction:
+    if stored.digest not in vouched:
+        return verified_transaction(stored, keyring)
+    assert stored.note is not None
+    assert stored.parts.body is not None
+    body = decode_body(stored.parts.body).body
+    assert isinstance(body, CardTransaction)
+    return VerifiedTransaction(EntryRef(stored.seq, leaf_hash(stored.note)), body, None)
+
+
+def verified_authorisation(
+    found: FoundAuthorisation, keyring: Keyring, vouched: Container[bytes] = ()
+) -> tuple[AuthorisationState, Authorised]:
+    """Where an authorisation stands, and itself, once its own entry and the newest about it both say so.
+
+    `vouched` has the digests of stored entries that were verified under this very registry.
+    """
+    own = _vouched_or_verified(found.own, keyring, vouched)
     state = authorisation_after(own.body, own.ref.seq, None)
     if found.newest.seq != own.ref.seq:
-        newest = verified_transaction(found.newest, keyring)
+        newest = _vouched_or_verified(found.newest, keyring, vouched)
         if newest.body.builds_on != own.ref:
             raise Invalid("authorisation_states", f"names entry {newest.ref.seq}, which is not about it")
         state = authorisation_after(newest.body, newest.ref.seq, state)

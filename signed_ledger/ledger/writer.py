@@ -145,7 +145,7 @@ class Writer:
                 return None
             if peeked[:2] not in heads:
                 return None
-            group = group or self._group({})
+            group = group or self._group({}, submissions)
             group.learn(peeked.found)
             more = group.unknown(submissions)
         return group
@@ -181,8 +181,8 @@ class Writer:
         busy = Overloaded("Another process is writing; nothing was decided.")
         self._resolve([(pending, busy) for pending in pendings])
 
-    def _group(self, roots: dict[int, bytes]) -> Group:
-        return Group(
+    def _group(self, roots: dict[int, bytes], submissions: list[Submission]) -> Group:
+        group = Group(
             head=self.head,
             known=self.known,
             now=self._clock(),
@@ -190,6 +190,8 @@ class Writer:
             random_bytes=self._random_bytes,
             roots=roots,
         )
+        group.trust(submissions)
+        return group
 
     async def _write(self, pendings: list[Pending]) -> None:
         submissions = [pending.submission for pending in pendings]
@@ -201,7 +203,7 @@ class Writer:
             self.head = await follow(self._store, self.known, self.head, begun.newer)
             self.tree, self._on_disk = self.known.tree, self.head
             self._shared_until = time.monotonic() + SHARED_SECONDS
-        group = self._group(await self._roots_of(submissions))
+        group = self._group(await self._roots_of(submissions), submissions)
         group.learn(begun.found)
         if unknown := group.unknown(submissions):
             group.learn(await self._store.read(unknown))

@@ -12,6 +12,7 @@ from signed_ledger.store.connection import (
 from signed_ledger.store.entries import StoredEntry
 from signed_ledger.store.erased import find_erased, scan_erased
 from signed_ledger.store.erasing import FoundErasing, append_and_erase, empty_log, read_erasing
+from signed_ledger.store.glancing import Glance
 from signed_ledger.store.log import KeptCheckpoint
 from signed_ledger.store.moments import AtSeq, AtTime, Moment, Span
 from signed_ledger.store.reading import FoundTransaction, Reader, TransactionsWanted
@@ -45,6 +46,7 @@ __all__ = [
     "FoundErasing",
     "FoundSettlements",
     "FoundTransaction",
+    "Glance",
     "KeptCheckpoint",
     "Moment",
     "Movement",

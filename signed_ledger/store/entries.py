@@ -1,5 +1,6 @@
 """Entries as they are stored, with their parts: bytes, not yet verified."""
 
+import hashlib
 import sqlite3
 from typing import Final, NamedTuple
 
@@ -13,6 +14,13 @@ class StoredEntry(NamedTuple):
     seq: int
     note: bytes | None
     parts: Parts
+
+    @property
+    def digest(self) -> bytes:
+        """Of all that is stored of it: SHA-256."""
+        stored = (self.note, *self.parts)
+        lengths = [self.seq, *(None if data is None else len(data) for data in stored)]
+        return hashlib.sha256(b"".join((repr(lengths).encode(), *filter(None, stored)))).digest()
 
     @classmethod
     def missing(cls, seq: int) -> "StoredEntry":

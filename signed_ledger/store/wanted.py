@@ -86,6 +86,10 @@ def read_wanted(connection: sqlite3.Connection, wanted: Wanted) -> Found:
     )
 
 
+def find_authorisation(connection: sqlite3.Connection, key: AuthorisationKey) -> FoundAuthorisation | None:
+    return next(map(_authorisation, _rows(connection, _AUTHORISATIONS, [key])), None)
+
+
 def _settlements(connection: sqlite3.Connection, scheme: str, known: int) -> FoundSettlements:
     (newest,) = connection.execute("SELECT max(seq) FROM settlements WHERE scheme = ?", (scheme,)).fetchone()
     posted = read_posted(connection, scheme, known, None)
