@@ -124,7 +124,7 @@ class Settings:
         (), _schemes, "the Schemes that sign by Standard Webhooks v1a, by commas", "none: all sign by RFC 9421"
     )
     admin_host: str = _setting("127.0.0.1", _host, "the address of /metrics")
-    admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics, one higher for each of several workers")
+    admin_port: int = _setting(9464, _integer(0, 65535), "the port of /metrics")
     terms: Path | None = _setting(
         None, _path_or_none, "a TOML file of the terms that serve puts in force", "none: those in the ledger"
     )
@@ -141,6 +141,9 @@ class Settings:
     queue_commands_max: int = _setting(256, _integer(1, 100_000), "webhooks in hand, not yet answered; more is 503")
     group_commands_max: int = _setting(256, _integer(1, 10_000), "what one commit may hold")
     cache_accounts_max: int = _setting(65_536, _integer(1, 10_000_000), "balances kept in memory")
+    wal_rows_max: int = _setting(
+        40_000, _integer(100, 10_000_000), "rows in the write-ahead log after which it is taken back into the file"
+    )
     busy_timeout_ms: int = _setting(5_000, _integer(0, 600_000), "how long to wait for another process's write")
     page_rows_max: int = _setting(100, _integer(1, 1_000), "the most rows of one page of a list")
     settlement_hour: int | None = _setting(

@@ -33,6 +33,8 @@ STEPS: Final = (
     "committed",
     "telling",
     "answering",
+    "taking back",
+    "took back",
     "making lock",
     "swapping",
     "swapped",

@@ -63,6 +63,7 @@ class Installation:
         self.keys = folder / "keys"
         self.trust_file = self.keys / "trust.json"
         self.settings = {"DATABASE": str(self.database), "KEYS": str(self.keys), "ADMIN_PORT": "0"}
+        self.settings["WAL_ROWS_MAX"] = "200"  # that the log is taken back is then met in every test
         self.scheme, self.operator = Party(folder, "acme"), Party(folder, "olga")
 
     def environment(self, **settings: object) -> dict[str, str]:

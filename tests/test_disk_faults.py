@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import signal
 import threading
 import urllib.error
 import urllib.request
@@ -166,6 +165,7 @@ async def test_a_log_that_can_not_be_emptied_into_the_file_fails_no_payment(inst
             await asyncio.to_thread(installation.wait_until_met, "write", "ledger.db")
             await load.until(50)
             assert server.process.poll() is None
+            assert any(DISK in reason for reason in told(server, "wal_not_taken_back"))
             installation.mend()
             await load.until(50)
         load.assert_all_approved()
@@ -286,8 +286,7 @@ def killed(tmp_path: Path) -> Installation:
     with installation.serve() as server:
         seq = [pay(server, installation, f"t-{number}").document["seq"] for number in range(4)][-1]
         wait_until(lambda: published_size(server) > seq)
-        server.process.send_signal(signal.SIGKILL)
-        server.wait()
+        server.kill()
     assert Path(f"{installation.database}-wal").stat().st_size
     return installation
 

@@ -22,6 +22,7 @@ from signed_ledger.records import AccountId, AuthorisationState, Evidence, HttpR
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.signing import SoftwareSigner, kid_of
 from signed_ledger.store import Reader, Store
+from signed_ledger.store.backfill import WAL_ROWS_MAX
 from signed_ledger.telemetry import Metrics
 
 ORIGIN = "issuer.example/ledger"
@@ -101,9 +102,9 @@ class World:
         )
         create_ledger(self.path, genesis, sealed)
 
-    async def open(self, **limits: Any) -> Ledger:
+    async def open(self, *, wal_rows_max: int = WAL_ROWS_MAX, **limits: Any) -> Ledger:
         """A writer on the ledger; any number may be open at once, as processes would."""
-        store = await Store.open(self.path, busy_timeout_ms=5_000)
+        store = await Store.open(self.path, busy_timeout_ms=5_000, wal_rows_max=wal_rows_max)
         try:
             return await Ledger.open(
                 store,

@@ -72,9 +72,14 @@ def checkpoint_lock(settings: Settings) -> CheckpointLock:
     return CheckpointLock(settings.checkpoint_lock or settings.keys / "checkpoint.lock")
 
 
+async def _store(settings: Settings) -> Store:
+    waiting_ms, rows = settings.busy_timeout_ms, settings.wal_rows_max
+    return await Store.open(settings.database, busy_timeout_ms=waiting_ms, wal_rows_max=rows)
+
+
 @asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
-    store = await Store.open(settings.database, busy_timeout_ms=settings.busy_timeout_ms)
+    store = await _store(settings)
     try:
         yield store
     finally:
@@ -86,7 +91,7 @@ async def opened_ledger(
     settings: Settings, load_signer: Callable[[bytes], Signer], metrics: Metrics | None = None
 ) -> AsyncIterator[Ledger]:
     """A ledger to write to, closed when done. Raises `Invalid` naming what can not be used: file, head or key."""
-    store = await Store.open(settings.database, busy_timeout_ms=settings.busy_timeout_ms)
+    store = await _store(settings)
     try:
         ledger = await _verified_ledger(store, settings, load_signer, metrics)
     except BaseException:

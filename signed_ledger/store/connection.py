@@ -24,7 +24,6 @@ T = TypeVar("T")
 APPLICATION_ID: Final = 0x534C4731  # "SLG1"
 SCHEMA_VERSION: Final = 3
 CACHE_KIB: Final = 65_536
-WAL_PAGES: Final = 4_000
 ROWS_AT_ONCE: Final = 64
 """Of each table there is a prepared statement for each number of rows up to this."""
 
@@ -215,7 +214,6 @@ def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> None:
         f"busy_timeout = {busy_timeout_ms}",
         "synchronous = FULL",
         f"cache_size = -{CACHE_KIB}",
-        f"wal_autocheckpoint = {WAL_PAGES}",
         "trusted_schema = OFF",
         "temp_store = MEMORY",  # a statement of several rows keeps a journal of its own, by default in a file
         "secure_delete = ON",  # what a split page leaves behind, too: an erasure is to be one

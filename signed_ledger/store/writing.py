@@ -1,12 +1,14 @@
 """The writer's three steps in the store: begin and read, read more, append and commit. Positions and bytes only."""
 
 import sqlite3
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from signed_ledger.errors import Fault
 from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
+from signed_ledger.store.backfill import WAL_ROWS_MAX, Backfill
 from signed_ledger.store.connection import Connection, at_once, connect, insert_rows, open_database, telling_failures
 from signed_ledger.store.entries import (
     StoredEntry,
@@ -39,23 +41,28 @@ class Peeked(NamedTuple):
 class Store:
     """The one writer's connections to a ledger. Between `begin` and `append` or `rollback` it holds the write lock.
 
-    The second connection only reads, so that it can while the first one commits.
+    The second connection only reads, so that it can while the first one commits; a third is `backfill`'s.
     """
 
-    def __init__(self, connection: Connection, reading: sqlite3.Connection, files: Files) -> None:
+    def __init__(self, connection: Connection, reading: sqlite3.Connection, files: Files, backfill: Backfill) -> None:
         self._connection = connection
         self._reading = reading
         self._files = files
+        self._backfill = backfill
 
     @classmethod
-    async def open(cls, path: Path, *, busy_timeout_ms: int) -> "Store":
-        connection = await connect(path, busy_timeout_ms=busy_timeout_ms)
-        try:
+    async def open(cls, path: Path, *, busy_timeout_ms: int, wal_rows_max: int = WAL_ROWS_MAX) -> "Store":
+        async with AsyncExitStack() as opened:
+            connection = await connect(path, busy_timeout_ms=busy_timeout_ms)
+            opened.push_async_callback(connection.close)
+            connection.sqlite.execute("PRAGMA wal_autocheckpoint = 0")
             reading = open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True)
-            return cls(connection, reading, Files.of(path))
-        except BaseException:
-            await connection.close()
-            raise
+            opened.callback(reading.close)
+            backfill = Backfill(await connect(path, busy_timeout_ms=busy_timeout_ms), wal_rows_max)
+            opened.push_async_callback(backfill.close)
+            store = cls(connection, reading, Files.of(path), backfill)
+            opened.pop_all()
+        return store
 
     def peek(self, wanted: Wanted) -> Peeked:
         """Read what is wanted without the lock, while the other connection may be committing.
@@ -74,7 +81,9 @@ class Store:
 
     async def append(self, rows: list[tuple[str, Row]]) -> None:
         """Insert and commit, synchronous to disk. Any failure is a `Fault`: what was written is then unknown."""
-        await self._connection.run(_append, rows)
+        await self._connection.run(_insert, rows)
+        self._backfill.count(len(rows))
+        await self.commit()
 
     def insert_after(self, seq: int, note: bytes, rows: list[tuple[str, Row]]) -> bool:
         """Take the lock, and insert where the head still is the entry `note` at `seq`; give whether that was so.
@@ -83,11 +92,15 @@ class Store:
         memory, on the caller's thread: a hand-over for each statement costs more than they do.
         """
         with telling_failures():
-            return _insert_after(self._connection.sqlite, seq, note, rows)
+            is_next = _insert_after(self._connection.sqlite, seq, note, rows)
+        if is_next:
+            self._backfill.count(len(rows))
+        return is_next
 
     async def commit(self) -> None:
         """What `insert_after` inserted goes to disk, synchronously. Any failure is a `Fault`."""
         await self._connection.run(_commit)
+        await self._backfill.end(self._connection)
 
     async def check_in_place(self) -> None:
         """Raise `Fault` where the files that are open are not those of their names any more; see `files`."""
@@ -123,6 +136,7 @@ class Store:
 
     async def close(self) -> None:
         self._reading.close()  # first: the last one to close takes the WAL back into the file, if it may write
+        await self._backfill.close()
         await self._connection.close()
 
 
@@ -144,11 +158,6 @@ def _peek(connection: sqlite3.Connection, wanted: Wanted) -> Peeked:
 
 def _newer(connection: sqlite3.Connection, known_seq: int) -> list[tuple[int, bytes]]:
     return connection.execute("SELECT seq, note FROM entries WHERE seq >= ? ORDER BY seq", (known_seq,)).fetchall()
-
-
-def _append(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
-    _insert(connection, rows)
-    _commit(connection)
 
 
 def _insert(connection: sqlite3.Connection, rows: list[tuple[str, Row]]) -> None:
