@@ -142,7 +142,7 @@ class Settings:
     group_commands_max: int = _setting(256, _integer(1, 10_000), "what one commit may hold")
     cache_accounts_max: int = _setting(65_536, _integer(1, 10_000_000), "balances kept in memory")
     wal_rows_max: int = _setting(
-        40_000, _integer(100, 10_000_000), "rows in the write-ahead log after which it is taken back into the file"
+        20_000, _integer(100, 10_000_000), "rows in the write-ahead log after which it is taken back into the file"
     )
     busy_timeout_ms: int = _setting(5_000, _integer(0, 600_000), "how long to wait for another process's write")
     page_rows_max: int = _setting(100, _integer(1, 1_000), "the most rows of one page of a list")

@@ -18,8 +18,8 @@ from signed_ledger.store.connection import Connection
 
 log = structlog.get_logger("signed_ledger.store")
 
-WAL_ROWS_MAX: Final = 40_000
-"""Some ten thousand pages: a page that many groups touch is then written once."""
+WAL_ROWS_MAX: Final = 20_000
+"""Some five thousand pages: a page that many groups touch is then written once."""
 PASSES_MAX: Final = 4
 REST_PAGES: Final = 100
 """So few are left to a commit."""
