@@ -22,6 +22,7 @@ LOCKS: Final = (
     "requirements-interop.txt",
     "requirements-audit.lock",
     "requirements-bench.lock",
+    "requirements-fuzz.txt",
 )
 """requirements.lock and requirements-build.lock are parts of the first, which a test holds."""
 INSTALLED: Final = Path(sys.prefix) / "pip-audit"
