@@ -80,7 +80,7 @@ class Metrics:
             (counter.labels(*labels) if labels else counter).inc(count)
 
 
-_COUNTED_BEFORE_THE_WRITER: Final = ("refusals", "checkpoint_failures")
+_COUNTED_BEFORE_THE_WRITER: Final = ("refusals", "checkpoint_failures", "integrity_alarms")
 
 
 class _Lossy:

@@ -23,7 +23,7 @@ from scripts.send_webhook import sign_request, sign_standard
 from signed_ledger.api.app import make_app
 from signed_ledger.api.openapi import openapi_document
 from signed_ledger.api.operations import OPERATIONS
-from signed_ledger.api.server import ProblemRunner
+from signed_ledger.api.server import runner_of
 from signed_ledger.config import Settings
 from signed_ledger.ledger import Ledger, Limits
 from signed_ledger.money import Money
@@ -162,7 +162,7 @@ class _Server(TestServer):
     """As `run_server` serves: problem documents for bad HTTP too."""
 
     async def _make_runner(self, **options: Any) -> web.AppRunner:
-        return ProblemRunner(self.app, **options)
+        return runner_of(self.app, options.get("shutdown_timeout", 60.0))
 
 
 @asynccontextmanager

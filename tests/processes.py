@@ -239,6 +239,7 @@ class Server:
         self, installation: Installation, port: int, arguments: list[str], environment: dict[str, str]
     ) -> None:
         self.port = port
+        self._workers = int(arguments[arguments.index("--workers") + 1]) if "--workers" in arguments else 1
         self.url = f"http://127.0.0.1:{port}"
         self._log_file = installation.folder / f"serve-{port}-{time.monotonic_ns()}.log"
         with self._log_file.open("wb") as log:
@@ -262,7 +263,7 @@ class Server:
         return lines
 
     def wait_until_ready(self) -> None:
-        wait_until(lambda: self.process.poll() is not None or '"serving"' in self.log)
+        wait_until(lambda: self.process.poll() is not None or self.log.count('"serving"') == self._workers)
         assert self.process.poll() is None, self.log
 
     def stop(self) -> int:

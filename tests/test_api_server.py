@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import pytest
 from signed_ledger.api.app import make_admin_app, make_app
 from signed_ledger.api.server import FAULT, STOPPED, run_admin, run_server
 from signed_ledger.config import Settings
-from signed_ledger.errors import Fault
+from signed_ledger.errors import Fault, Invalid
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 from tests.api_support import Caller, Site, open_ledger, serving
@@ -116,22 +117,21 @@ async def test_a_fault_is_500_to_who_waits_and_ends_the_server(tmp_path: Path) -
 
 
 async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open(tmp_path: Path) -> None:
-    async with running(tmp_path) as server:
-        (tmp_path / "other").mkdir()
-        world, metrics = World(tmp_path / "other"), Metrics()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        world, metrics = World(tmp_path), Metrics()
         ledger = await open_ledger(world, metrics)
         reader = await Reader.open(world.path, busy_timeout_ms=1_000)
-        settings = Settings(port=server.port, admin_port=server.port)
+        settings = Settings(port=other.getsockname()[1], admin_port=other.getsockname()[1])
         app = make_app(ledger, reader, world.publisher(ledger, reader), settings, metrics, world.clock)
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(Invalid, match="address already in use"):
             await run_server(app, ledger, settings, stop=asyncio.Event())
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(Invalid, match="address already in use"):
             async with run_admin(make_admin_app(metrics), settings):
                 pass
         await reader.close()
 
 
-async def test_two_servers_share_a_port_when_asked(tmp_path: Path) -> None:
+async def test_two_servers_share_a_port(tmp_path: Path) -> None:
     stop = asyncio.Event()
     world, metrics, ports = World(tmp_path), Metrics(), [0]
     tasks, readers = [], []
@@ -142,7 +142,7 @@ async def test_two_servers_share_a_port_when_asked(tmp_path: Path) -> None:
         publisher = world.publisher(ledger, readers[-1])
         app = make_app(ledger, readers[-1], publisher, settings, metrics, world.clock)
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        running = run_server(app, ledger, settings, stop=stop, reuse_port=True, ready=ready.set_result)
+        running = run_server(app, ledger, settings, stop=stop, ready=ready.set_result)
         tasks.append(asyncio.create_task(running))
         ports.append(await ready)
     assert ports[1] == ports[2]

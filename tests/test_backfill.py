@@ -2,12 +2,18 @@
 
 import asyncio
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from signed_ledger.ledger import Ledger
+from signed_ledger.store import open_database
+from signed_ledger.store.backfill import WAL_PAGES_MAX
+from signed_ledger.store.connection import cut_log
 from tests.support import assert_audits
 from tests.world import Party, World, authorisation, opened
 
@@ -65,3 +71,44 @@ async def test_a_reader_that_stays_lengthens_the_log_and_when_it_ends_the_log_is
         assert log_pages(world) < lengthened * 1.5
     assert not Path(f"{world.path}-wal").exists()
     assert_audits(world.path)
+
+
+async def test_the_log_is_cut_once_nobody_else_takes_it_back(world: World) -> None:
+    """As our own second connection may be doing just then: SQLite itself does not wait for that."""
+    async with opened(world) as ledger:
+        await world.load(ledger, "c1", 1_00)
+        with held(world, 0.5):
+            assert not await asyncio.to_thread(cut, world, 0.0)
+            assert await asyncio.to_thread(cut, world, 10.0)
+        assert log_pages(world) == 0
+    assert_audits(world.path)
+
+
+def cut(world: World, seconds: float) -> bool:
+    with closing(open_database(world.path, busy_timeout_ms=0)) as connection:
+        return cut_log(connection, seconds)
+
+
+@contextmanager
+def held(world: World, seconds: float) -> Iterator[None]:
+    """Another process holds the lock under which the log is taken back: byte 121 of -shm, in SQLite's file format."""
+    command = [sys.executable, "-c", HOLD, f"{world.path}-shm", str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+
+
+HOLD = """
+import fcntl, sys, time
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_EX, 1, 121)
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+async def test_a_log_that_others_keep_long_is_shortened_by_every_commit(world: World) -> None:
+    async with opened(world) as ledger:
+        pages = await ledger._store._connection.run(lambda each: each.execute("PRAGMA wal_autocheckpoint").fetchone())
+        assert pages == (WAL_PAGES_MAX,)

@@ -42,7 +42,7 @@ def load_until(installation: Installation, server: Server, harm: Callable[[], ob
     async def pay_until() -> Load:
         async with Load(installation.scheme, [server.url]) as load:
             await load.until(40)
-            harm()
+            await asyncio.to_thread(harm)
             assert await asyncio.to_thread(server.wait) == FAULT
         return load
 
@@ -98,6 +98,21 @@ def test_a_commit_that_fails_stops_the_server_and_loses_nothing(
 def test_of_several_workers_one_that_can_not_commit_ends_all(installation: Faulty) -> None:
     with installation.serve("--workers", "2") as server:
         load = load_until(installation, server, lambda: installation.fail("sync", "-wal", IO_ERROR))
+    installation.mend()
+    assert_nothing_is_lost(installation, load)
+
+
+@needs_faults
+def test_a_disk_that_hangs_keeps_no_server_from_stopping(installation: Faulty) -> None:
+    with installation.serve(WAL_ROWS_MAX=100) as server:
+        installation.fail("sync", "ledger.db", HANG)
+
+        def harm() -> None:
+            installation.wait_until_met("sync", "ledger.db")
+            installation.fail("sync", "-wal", IO_ERROR)
+
+        load = load_until(installation, server, harm)
+        assert ("worker_killed", "writer") in [(line["event"], line.get("process")) for line in server.lines]
     installation.mend()
     assert_nothing_is_lost(installation, load)
 

@@ -13,7 +13,9 @@ PACKAGE = ROOT / "signed_ledger"
 
 FLOORS = {
     **dict.fromkeys(("errors", "disk", "failing"), 0),
-    **dict.fromkeys(("config", "countries", "fetching", "killpoints", "merkle", "money", "records", "telemetry"), 1),
+    **dict.fromkeys(
+        ("config", "countries", "fetching", "killpoints", "listening", "merkle", "money", "records", "telemetry"), 1
+    ),
     **dict.fromkeys(("encoding", "signing", "tables"), 2),
     **dict.fromkeys(("checkpoints", "keyring", "policy", "schemes", "rules", "store", "sealing", "trust"), 3),
     **dict.fromkeys(("ledger", "audit", "rebuild", "receipts", "books"), 4),
@@ -27,7 +29,7 @@ STAIRS = {"records": {"money", "countries"}, "policy": {"checkpoints"}}
 """The steps within a floor: the nouns are made of amounts and codes, a policy judges checkpoints."""
 
 ALLOWED = {
-    "aiohttp": ("api/", "fetching.py", "witness/"),
+    "aiohttp": ("api/", "fetching.py", "listening.py", "witness/"),
     "aiosqlite": ("store/connection.py",),
     "cryptography": ("signing/",),
     "nacl": ("signing/",),

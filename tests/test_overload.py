@@ -20,7 +20,7 @@ from scripts.bench_client import run_load
 from scripts.bench_processes import memory_mib
 from scripts.bench_rude import drip, hang_up, silent
 from scripts.send_webhook import sign_request
-from signed_ledger.api.server import FILES_KEPT
+from signed_ledger.listening import FILES_KEPT
 from tests.callers import Answered, authorisation, post
 from tests.processes import Installation, Server, installed, wait_until
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from signed_ledger.errors import Fault, IntegrityViolation
+from signed_ledger.errors import Fault, IntegrityViolation, KeyRevoked, Overloaded
 from signed_ledger.keyring import Keyring
-from signed_ledger.ledger import Webhook, vouch_for
+from signed_ledger.ledger import RemoteLedger, Webhook, vouch_for
 from signed_ledger.ledger.submissions import Vouched
 from signed_ledger.records import Parts
 from signed_ledger.store import Glance, StoredEntry
 from tests.support import assert_audits, edit
-from tests.world import Party, World, authorisation, euros, opened, presentment
+from tests.world import Party, World, authorisation, euros, opened, presentment, reading
 
 
 def replaced(table: str, column: str, old: str, new: str) -> str:
@@ -57,7 +57,7 @@ async def test_where_an_authorisation_stands_is_vouched_for_and_money_moves(worl
         increment = world.webhook(visa, "increment", {"transaction_id": "t", **euros("billing", "1.00")})
         first = vouched(world, increment, ledger.keyring)
         assert first is not None
-        assert (first.version, len(first.digests)) == (ledger.keyring.version, 1)
+        assert (first.registry, len(first.digests)) == (ledger.keyring.history[-1], 1)
         await ledger.submit(increment._replace(vouched=first))
         clearing = world.webhook(visa, "presentment", presentment("t", "41.00"))
         both = vouched(world, clearing, ledger.keyring)
@@ -105,13 +105,13 @@ async def test_who_vouches_is_believed_under_the_same_registry_only(world: World
     """That it is believed at all is seen where it vouches for what does not verify, which none of ours does."""
     async with opened(world) as ledger:
         visa = await begun(world, ledger)
-        version = ledger.keyring.version
+        registry = ledger.keyring.history[-1]
         edit(world.path, FORGED)
         clearing = world.webhook(visa, "presentment", presentment("t", "40.00"))
         with glancing(world) as glance:
             found = glance.authorisation(clearing.asked.key)
         assert found is not None
-        clearing = clearing._replace(vouched=Vouched(version, (found.own.digest,)))
+        clearing = clearing._replace(vouched=Vouched(registry, (found.own.digest,)))
         if later:
             await world.register(ledger, "scheme", "other")
         if believed:
@@ -119,6 +119,55 @@ async def test_who_vouches_is_believed_under_the_same_registry_only(world: World
         else:
             with pytest.raises(IntegrityViolation):
                 await ledger.submit(clearing)
+
+
+async def test_another_registry_of_the_same_length_is_not_believed(world: World, tmp_path: Path) -> None:
+    """Who can edit the file can put his own keys there; a worker that reads them must not bring them to the writer."""
+    (tmp_path / "his").mkdir()
+    his = World(tmp_path / "his")
+    async with opened(world) as ledger, opened(his) as his_ledger:
+        visa = await begun(world, ledger)
+        await begun(his, his_ledger)
+        assert his_ledger.keyring.version == ledger.keyring.version
+        edit(world.path, FORGED)
+        clearing = world.webhook(visa, "presentment", presentment("t", "40.00"))
+        with glancing(world) as glance:
+            found = glance.authorisation(clearing.asked.key)
+        assert found is not None
+        with pytest.raises(IntegrityViolation):
+            await ledger.submit(clearing._replace(vouched=Vouched(his_ledger.keyring.history[-1], (found.own.digest,))))
+
+
+async def test_a_process_stops_at_a_registry_that_does_not_continue_the_one_it_knows(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "his").mkdir()
+    his = World(tmp_path / "his")
+    async with opened(world) as ledger, opened(his) as his_ledger:
+        await begun(world, ledger)
+        known = ledger.keyring
+        for name in ("visa", "other"):
+            await his.register(his_ledger, "scheme", name)
+        async with reading(world) as own, reading(his) as others:
+            with glancing(world) as glance:
+                await (ours := RemoteLedger(own, glance, known, 1)).look()
+                assert not ours.stopped.done()
+                await (swapped := RemoteLedger(others, glance, known, 1)).look()
+                assert isinstance(swapped.stopped.exception(), Fault)
+                assert swapped.keyring is known
+                with pytest.raises(Overloaded):
+                    swapped.check_room()
+
+
+async def test_a_key_of_another_scheme_signs_nothing_for_this_one(world: World) -> None:
+    async with opened(world) as ledger:
+        visa = await begun(world, ledger)
+        other = await world.register(ledger, "scheme", "other")
+        asked = world.webhook(visa, "authorisation", authorisation("u", "c1", "1.00"))
+        by_other = world.webhook(other, "authorisation", authorisation("u", "c1", "1.00"))
+        with pytest.raises(KeyRevoked):
+            await ledger.submit(asked._replace(evidence=by_other.evidence))
+    assert_audits(world.path)
 
 
 def test_the_digest_of_an_entry_is_of_each_part_in_its_place() -> None:

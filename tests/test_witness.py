@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -407,3 +408,14 @@ def test_a_request_is_read_as_it_is_written() -> None:
     request = AddCheckpoint(5, LOG.proof(5, 8), LOG.note(8))
     assert encode_add_checkpoint(request) == LOG.request(5, 8)
     assert vkey_of(LOG.origin, LOG.signer.public_key) == LOG.vkey
+
+
+@pytest.mark.parametrize("sent", [b"CONNECT  HTTP/1.1\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/9\r\n\r\n"])
+def test_what_is_no_http_is_told_so_and_leaves_no_traceback(ours: OurWitness, sent: bytes) -> None:
+    with ours.process() as process:
+        with socket.create_connection(("127.0.0.1", process.port), timeout=10) as connection:
+            connection.sendall(sent)
+            answer = connection.recv(65_536)
+        assert answer.split()[1] in (b"400", b"404"), answer
+        assert b"witness" in answer
+        assert "Traceback" not in process.end()

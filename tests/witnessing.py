@@ -143,11 +143,16 @@ class WitnessProcess:
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
         assert '"witnessing"' in line, line + self.process.stderr.read()
-        self.url = f"http://127.0.0.1:{json.loads(line)['port']}"
+        self.port = int(json.loads(line)["port"])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = ""
 
-    def end(self) -> None:
+    def end(self) -> str:
+        """Kill it; give what it logged since it began to serve."""
         self.process.kill()
-        self.process.communicate()
+        if self.process.stderr is not None and not self.process.stderr.closed:
+            self._log = self.process.communicate()[1]
+        return self._log
 
 
 @asynccontextmanager

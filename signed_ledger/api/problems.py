@@ -9,7 +9,8 @@ import structlog
 from aiohttp import web
 
 from signed_ledger.api.answers import json_headers
-from signed_ledger.errors import InternalError, MethodNotAllowed, NotFound, Refusal
+from signed_ledger.errors import InternalError, Malformed, MethodNotAllowed, NotFound, Overloaded, Refusal
+from signed_ledger.listening import Words, answer_bytes
 from signed_ledger.telemetry import Metrics
 
 log = structlog.get_logger("signed_ledger.api")
@@ -45,14 +46,20 @@ class Problems:
             self._log(refusal, request)
         return problem(refusal)
 
-    def unasked(self, refusal: Refusal) -> bytes:
-        """Count the refusal of a connection that has not asked for anything yet; give the answer as its bytes."""
+    @property
+    def words(self) -> Words:
+        """What is answered, and counted, where no handler is asked."""
+        return Words(self._malformed, self._too_many)
+
+    def _malformed(self, request: web.BaseRequest) -> web.Response:
+        return self.answer(
+            Malformed("This is not HTTP/1.1 as it is taken here: bad syntax, or a header too long."), request
+        )
+
+    def _too_many(self) -> bytes:
+        refusal = Overloaded("There are too many connections; nothing was decided.")
         self._metrics.refusals.labels(refusal.code).inc()
-        response = problem(refusal)
-        assert isinstance(response.body, bytes)
-        fields = {**response.headers, "Content-Length": len(response.body), "Connection": "close"}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + response.body
+        return answer_bytes(problem(refusal))
 
     def failed(self, error: Exception, request: web.BaseRequest) -> web.Response:
         """Log an error that nobody foresaw; the caller is told that it happened and nothing else."""

@@ -71,7 +71,7 @@ class Signatures:
 
     async def catch_up(self) -> None:
         """Learn of key changes that other processes wrote. Looks at the store first: a look takes the write lock."""
-        if await self._reader.key_changes() > self._ledger.keyring.version:
+        if await self._reader.key_changes() >= len(self._ledger.keyring.history):
             await self._ledger.look()
 
     def _verify(self, request: HttpRequest, find_key: FindKey, coverage: Coverage) -> Evidence:

@@ -19,9 +19,8 @@ from signed_ledger.cli.outcome import DONE, FAULT, told_status
 from signed_ledger.cli.reading import opened_reader
 from signed_ledger.cli.wiring import checkpoint_lock, clock, opened_ledger, witness_policy
 from signed_ledger.cli.workers import STOPS, Sockets
-from signed_ledger.config import Settings, variable_of
-from signed_ledger.errors import Invalid
-from signed_ledger.ledger import Host, RemoteLedger
+from signed_ledger.config import Settings
+from signed_ledger.ledger import Host, RemoteLedger, WriterGone
 from signed_ledger.publishing import Board, Publisher
 from signed_ledger.signing import Signer
 from signed_ledger.store import Glance, Reader
@@ -69,18 +68,17 @@ async def _write(service: Service, ends: Sockets) -> int:
         loop.add_signal_handler(number, log.debug, "stopping with the last worker")
     _spare_the_collector()
     async with _writing(service, stop) as (served, background):
-        try:
-            async with run_admin(make_admin_app(served.metrics), served.settings):
-                host = Host(served.ledger, served.metrics, len(ends), stop)
-                for end in ends:
-                    await host.connect(end)
-                served.ledger.stopped.add_done_callback(lambda _: stop.set())
-                await stop.wait()
-                await _end(background, served.reader)
-                await served.ledger.close()
-                host.close()
-        except OSError as error:
-            raise not_listening(error) from error
+        async with run_admin(make_admin_app(served.metrics), served.settings):
+            host = Host(served.ledger, served.metrics, len(ends), stop)
+            for end in ends:
+                await host.connect(end)
+            served.ledger.stopped.add_done_callback(lambda _: stop.set())
+            await stop.wait()
+            if served.ledger.stopped.done():
+                host.close()  # first: the rest may hang on the disk, and is killed once all else has ended
+            await _end(background, served.reader)
+            await served.ledger.close()
+            host.close()
         return FAULT if served.ledger.stopped.done() or background.has_failed else DONE
 
 
@@ -91,16 +89,17 @@ async def _answer(service: Service, number: int, lifeline: Connection, end: sock
     async with opened_reader(settings) as reader:
         glance = Glance.open(settings.database, busy_timeout_ms=settings.busy_timeout_ms)
         share = -(-settings.queue_commands_max // service.workers)  # what is too much is refused before it is verified
-        ledger = await RemoteLedger.open(reader, glance, end, share)
+        try:
+            ledger = await RemoteLedger.open(reader, glance, end, share)
+        except WriterGone:
+            return FAULT
         board = Board(ledger, reader, metrics, witness_policy(settings))
         await board.refresh()
         app = make_app(ledger, reader, board, settings, metrics, clock)
         background = beside_answering(ledger, board, metrics, settings.checkpoint_interval_ms / 1_000)
         app.on_cleanup.append(lambda _: _end(background, reader))
         try:
-            ended = await run_server(app, ledger, settings, reuse_port=True, stop=stop)
-        except OSError as error:
-            raise not_listening(error) from error
+            ended = await run_server(app, ledger, settings, stop=stop)
         finally:
             await background.end()
         return FAULT if ended or background.has_failed else DONE
@@ -154,8 +153,3 @@ def _stop_on_signals(lifeline: Connection) -> asyncio.Event:
 
     loop.add_reader(lifeline.fileno(), orphaned)
     return stop
-
-
-def not_listening(error: OSError) -> Invalid:
-    variables = ", ".join(variable_of(name) for name in ("host", "port", "admin_host", "admin_port"))
-    return Invalid("can not listen", f"{error.strerror or error}; see {variables}")

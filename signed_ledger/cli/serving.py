@@ -11,10 +11,11 @@ from typing import Final
 
 import structlog
 
+from signed_ledger.api.server import not_listening
 from signed_ledger.cli.arguments import Commands, add_command, add_passphrase_file
 from signed_ledger.cli.outcome import DONE
 from signed_ledger.cli.reading import opened_reader
-from signed_ledger.cli.service import Service, not_listening, run, work
+from signed_ledger.cli.service import Service, run, work
 from signed_ledger.cli.term_commands import record_terms
 from signed_ledger.cli.terms import read_terms
 from signed_ledger.cli.wiring import (

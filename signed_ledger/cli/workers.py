@@ -5,12 +5,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, ForkProcess
 from typing import Final, TypeAlias
 
 import structlog
+
+from signed_ledger.cli.outcome import FAULT
 
 log = structlog.get_logger("signed_ledger.cli")
 
@@ -53,7 +55,10 @@ def supervise(workers: int, work: Work, shutdown_timeout_s: int) -> int:
     by_itself = [] if signals in ended else [process for process in processes if process.sentinel in ended]
     _tell_who_ended(by_itself)
     _end(processes, FAULT_SECONDS if by_itself else shutdown_timeout_s + END_SECONDS)
-    return _status(by_itself) or _status(processes)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # who asks twice is not to change the status
+    if by_itself:
+        return _status(by_itself, ()) or _status(processes, STOPS) or FAULT
+    return _status(processes, STOPS)
 
 
 def _name(number: int) -> str:
@@ -99,10 +104,10 @@ def _end(processes: list[ForkProcess], seconds: float) -> None:
             process.join()
 
 
-def _status(processes: list[ForkProcess]) -> int:
-    """The first one's exit status that is not 0; 128 and the signal's number for one that was killed, not by us."""
+def _status(processes: list[ForkProcess], ours: Collection[int]) -> int:
+    """The first one's exit status that is not 0; 128 and the number for one that a signal killed that is not `ours`."""
     for process in processes:
         code = process.exitcode or 0
-        if code and -code not in STOPS:
+        if code and -code not in ours:
             return code if code > 0 else 128 - code
     return 0

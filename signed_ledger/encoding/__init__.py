@@ -9,6 +9,7 @@ from signed_ledger.encoding.bodies import (
     decode_state,
     encode_body,
     encode_state,
+    encode_unsalted,
     members_of,
 )
 from signed_ledger.encoding.checkpoints import (
@@ -124,6 +125,7 @@ __all__ = [
     "encode_terms",
     "encode_time",
     "encode_totals",
+    "encode_unsalted",
     "encode_vkey",
     "entry_key_name",
     "members_of",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from signed_ledger.errors import Invalid, KeyChangeRefused
 from signed_ledger.keyring.approvals import Approved, ApprovingKey, approving_name, who_signed
+from signed_ledger.keyring.history import extended
 from signed_ledger.keyring.trusting import Revocations, check_attestation
 from signed_ledger.merkle import EMPTY_ROOT
 from signed_ledger.records import Attestation, Genesis, History, KeyChange, RegisteredKey, RegistryChange, RootChange
@@ -32,6 +33,7 @@ class Keyring:
         """Start from entry 0; raise `KeyChangeRefused` unless root, entry and checkpoint keys approved it."""
         self.origin = genesis.origin
         self.version = 0
+        self.history = extended((), genesis, 0)
         self.root_sets = [RootSet(0, genesis.root_keys, genesis.threshold)]
         self.next_kids: dict[str, str] = {}  # by role, the key that its key pre-committed to
         self.revocations = Revocations()
@@ -235,6 +237,7 @@ class Keyring:
 
     def apply(self, change: RegistryChange, seq: int) -> None:
         """Take a checked change in; it stands at `seq` and takes effect at the next entry."""
+        self.history = extended(self.history, change, seq)
         if isinstance(change, Attestation):
             self.revocations.attest(change, seq)
             return

@@ -7,7 +7,7 @@ from signed_ledger.ledger.founding import create_ledger, found
 from signed_ledger.ledger.hosting import Host
 from signed_ledger.ledger.ledger import Ledger
 from signed_ledger.ledger.limits import Limits
-from signed_ledger.ledger.remote import RemoteLedger
+from signed_ledger.ledger.remote import RemoteLedger, WriterGone
 from signed_ledger.ledger.submissions import (
     Answer,
     Attest,
@@ -35,6 +35,7 @@ __all__ = [
     "Settling",
     "Submission",
     "Webhook",
+    "WriterGone",
     "create_ledger",
     "decision_of",
     "found",

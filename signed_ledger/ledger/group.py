@@ -87,8 +87,8 @@ class Group:
         """Take in what was vouched for, under this very registry."""
         for submission in submissions:
             if isinstance(submission, Webhook) and submission.vouched is not None:
-                version, digests = submission.vouched
-                if version == self._keyring.version:
+                registry, digests = submission.vouched
+                if registry == self._keyring.history[-1]:
                     self._learned.vouched.update(digests)
 
     def learn(self, found: Found) -> None:
@@ -162,7 +162,8 @@ class Group:
     def _check_key(self, webhook: Webhook) -> None:
         """The key was valid when the request came in; it must be still where its evidence will stand."""
         key = self._keyring.find(webhook.evidence.kid)
-        if key is None or not key.is_valid_at(self._next_seq):
+        is_theirs = key is not None and (key.role, key.whose) == ("scheme", webhook.scheme)
+        if key is None or not is_theirs or not key.is_valid_at(self._next_seq):
             raise KeyRevoked(
                 "The key that signed this is no longer valid: sign with its successor.", field="signature-input"
             )

@@ -4,9 +4,12 @@ import asyncio
 import socket
 from contextlib import suppress
 from itertools import count
+from typing import Final
+
+import structlog
 
 from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
-from signed_ledger.keyring import Keyring
+from signed_ledger.keyring import Keyring, continues
 from signed_ledger.ledger.channel import REPORT, Channel, Message, pack_webhook, unpack_outcome
 from signed_ledger.ledger.following import keyring_of
 from signed_ledger.ledger.submissions import Decision, Vouched, Webhook
@@ -15,6 +18,14 @@ from signed_ledger.records import RegisteredKey
 from signed_ledger.records.messages import MESSAGES
 from signed_ledger.store import Glance, Reader
 from signed_ledger.telemetry import Counts
+
+log = structlog.get_logger("signed_ledger.ledger")
+
+_OTHER_REGISTRY: Final = "the key registry is not the one that this process knows: the ledger was swapped or rewritten"
+
+
+class WriterGone(Fault):
+    """The writer ended: it has said why itself."""
 
 
 class RemoteLedger:
@@ -36,7 +47,7 @@ class RemoteLedger:
     async def open(cls, reader: Reader, glance: Glance, end: socket.socket, waiting_max: int) -> "RemoteLedger":
         """Wait for the writer at the other `end`.
 
-        Raises `Fault` where it ends before, `Invalid` or `KeyChangeRefused` where the registry does not verify.
+        Raises `WriterGone` where it ends before, `Invalid` or `KeyChangeRefused` where the registry does not verify.
         """
         ledger = cls(reader, glance, keyring_of(await reader.key_entries()), waiting_max)
         await asyncio.get_running_loop().create_unix_connection(lambda: ledger._channel, sock=end)
@@ -80,9 +91,15 @@ class RemoteLedger:
         self._channel.send((REPORT, counts))
 
     async def look(self) -> None:
-        """Learn of key changes, the writer's and other processes'."""
-        if await self._reader.key_changes() > self.keyring.version:
-            self.keyring = keyring_of(await self._reader.key_entries())
+        """Learn of key changes, the writer's and other processes'. Stops at a registry that does not continue ours."""
+        if await self._reader.key_changes() < len(self.keyring.history):
+            return
+        newer = keyring_of(await self._reader.key_entries())
+        if continues(newer.history, self.keyring.history):
+            self.keyring = newer
+        else:
+            log.critical("fault", reason=_OTHER_REGISTRY)
+            self._stop(Fault(_OTHER_REGISTRY))
 
     async def close(self) -> None:
         self._closing = True
@@ -106,10 +123,14 @@ class RemoteLedger:
         if self._closing:
             return
         self._opened.set()
-        self.stopped.set_exception(Fault("the writer is gone"))
-        self.stopped.exception()
+        self._stop(WriterGone("the writer is gone"))
         unknown = InternalError("The service failed and stops; whether this was recorded is not known. Retry it.")
         for waiter in self._waiting.values():
             if not waiter.done():
                 waiter.set_exception(unknown)
         self._waiting.clear()
+
+    def _stop(self, fault: Fault) -> None:
+        if not self.stopped.done():
+            self.stopped.set_exception(fault)
+            self.stopped.exception()

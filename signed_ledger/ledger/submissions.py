@@ -26,9 +26,9 @@ from signed_ledger.tables import Row
 
 
 class Vouched(NamedTuple):
-    """The digests of stored entries that were verified under the key registry's `version`; see `vouching`."""
+    """The digests of stored entries that were verified under the registry of this history; see `vouching`."""
 
-    version: int
+    registry: bytes
     digests: tuple[bytes, ...]
 
 

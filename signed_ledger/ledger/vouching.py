@@ -25,4 +25,4 @@ def vouch_for(webhook: Webhook, glance: Glance, keyring: Keyring) -> Vouched | N
     except (Invalid, Refusal):
         return None
     stored = (found.own,) if found.newest.seq == found.own.seq else (found.own, found.newest)
-    return Vouched(keyring.version, tuple(entry.digest for entry in stored))
+    return Vouched(keyring.history[-1], tuple(entry.digest for entry in stored))

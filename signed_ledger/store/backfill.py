@@ -20,6 +20,8 @@ log = structlog.get_logger("signed_ledger.store")
 
 WAL_ROWS_MAX: Final = 20_000
 """Some five thousand pages: a page that many groups touch is then written once."""
+WAL_PAGES_MAX: Final = 20_000
+"""Where readers or short-lived commands keep the log this long, each commit takes back what it can."""
 PASSES_MAX: Final = 4
 REST_PAGES: Final = 100
 """So few are left to a commit."""
@@ -52,9 +54,11 @@ class Backfill:
                 await _take_back(connection, 1)
 
     async def close(self) -> None:
-        if self._passes is not None:
-            await asyncio.wait([self._passes])
-        await self._connection.close()
+        try:
+            if self._passes is not None:
+                await asyncio.wait([self._passes])
+        finally:
+            await self._connection.close()
 
 
 async def _take_back(connection: Connection, passes: int) -> bool:

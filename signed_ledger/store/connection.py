@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -55,6 +56,19 @@ def at_once(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute(f"PRAGMA busy_timeout = {waiting_ms}")
+
+
+def cut_log(connection: sqlite3.Connection, seconds: float) -> bool:
+    """Take the whole write-ahead log back into the file and cut it to nothing; give whether that was done in time.
+
+    SQLite waits for readers, but not for somebody who takes the log back just now.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy or time.monotonic() > deadline:
+            return not busy
+        time.sleep(0.02)
 
 
 @contextmanager

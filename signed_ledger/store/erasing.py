@@ -12,13 +12,13 @@ from signed_ledger.errors import Fault
 from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
 from signed_ledger.records import PART_NAMES, Erasure, card
-from signed_ledger.store.connection import insert_rows, triggers_of
+from signed_ledger.store.connection import cut_log, insert_rows, triggers_of
 from signed_ledger.store.entries import StoredEntry, read_entry
 from signed_ledger.store.writing import Store
 from signed_ledger.tables import DERIVED_TABLES, TABLES, Row
 
-LOG_TRIES: Final = 3
-"""Each waits for readers as long as the connection waits for a lock."""
+LOG_SECONDS: Final = 5.0
+"""So long it is tried to empty the log; each try waits for readers besides."""
 
 
 class FoundErasing(NamedTuple):
@@ -43,7 +43,7 @@ async def append_and_erase(store: Store, rows: list[tuple[str, Row]], card_id: s
 
 async def empty_log(store: Store) -> bool:
     """Have the write-ahead log's pages written into the file and the log cut to nothing; whether that was done."""
-    return await store.connection.run(_empty_log)
+    return await store.connection.run(cut_log, LOG_SECONDS)
 
 
 # --- what is a card's ----------------------------------------------------------------------------------------------
@@ -113,14 +113,6 @@ def _remove(connection: sqlite3.Connection, card_id: str, erasures: Iterable[Era
 
 def _expanded(erasure: Erasure, name: str) -> list[int]:
     return [seq for part, first, last in erasure.runs() if part == name for seq in range(first, last + 1)]
-
-
-def _empty_log(connection: sqlite3.Connection) -> bool:
-    for _ in range(LOG_TRIES):
-        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy:
-            return True
-    return False
 
 
 SEQS: Final = """

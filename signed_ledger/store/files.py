@@ -8,8 +8,10 @@ from typing import Final, NamedTuple
 
 from signed_ledger.errors import Fault
 from signed_ledger.failing import told
+from signed_ledger.store.connection import cut_log
 
 SUFFIXES: Final = ("", "-wal", "-shm")
+SAVING_SECONDS: Final = 10.0
 
 
 class Files(NamedTuple):
@@ -50,14 +52,17 @@ def check_in_place(connection: sqlite3.Connection, files: Files) -> None:
     if not gone:
         return
     names = ", ".join(f"{files.path}{suffix}" for suffix in gone)
+    is_saved = True
     try:
         where = _save(connection, files) if "" in gone else str(files.path)
         if "-wal" not in gone or "" not in gone:  # nothing of ours may stay beside another file, or in a lost log
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            is_saved = cut_log(connection, SAVING_SECONDS) or "" in gone
     except (sqlite3.Error, OSError) as error:
         raise Fault(
             f"{names} was moved, removed or replaced while open, and it could not be saved: {told(error)}"
         ) from error
+    if not is_saved:
+        raise Fault(f"{names} was moved, removed or replaced while open, and it could not be saved: somebody reads it")
     raise Fault(
         f"{names} was moved, removed or replaced while open; all that was acknowledged is in {where}: bring that to "
         "its place, alone, and start again"

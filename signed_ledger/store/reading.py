@@ -143,7 +143,7 @@ class Reader:
 
 
 def count_key_changes(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM keys WHERE kind IN ('key', 'root')").fetchone()[0])
+    return int(connection.execute("SELECT count(*) FROM keys WHERE kind IN ('key', 'root', 'attest')").fetchone()[0])
 
 
 def list_transactions(connection: sqlite3.Connection, wanted: TransactionsWanted, rows_max: int) -> list[StoredEntry]:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from signed_ledger.errors import Fault
 from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
-from signed_ledger.store.backfill import WAL_ROWS_MAX, Backfill
+from signed_ledger.store.backfill import WAL_PAGES_MAX, WAL_ROWS_MAX, Backfill
 from signed_ledger.store.connection import Connection, at_once, connect, insert_rows, open_database, telling_failures
 from signed_ledger.store.entries import (
     StoredEntry,
@@ -55,7 +55,7 @@ class Store:
         async with AsyncExitStack() as opened:
             connection = await connect(path, busy_timeout_ms=busy_timeout_ms)
             opened.push_async_callback(connection.close)
-            connection.sqlite.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.sqlite.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES_MAX}")
             reading = open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True)
             opened.callback(reading.close)
             backfill = Backfill(await connect(path, busy_timeout_ms=busy_timeout_ms), wal_rows_max)
@@ -136,8 +136,10 @@ class Store:
 
     async def close(self) -> None:
         self._reading.close()  # first: the last one to close takes the WAL back into the file, if it may write
-        await self._backfill.close()
-        await self._connection.close()
+        try:
+            await self._backfill.close()
+        finally:
+            await self._connection.close()
 
 
 def _begin(connection: sqlite3.Connection, known_seq: int, wanted: Wanted) -> Begun:

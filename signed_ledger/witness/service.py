@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from signed_ledger.encoding import PROOF_BYTES_MAX
+from signed_ledger.listening import Runner, Words, allow_files, answer_bytes
 from signed_ledger.witness.witnessing import Answer, Witness
 
 log = structlog.get_logger("signed_ledger.witness")
@@ -92,7 +93,8 @@ def make_witness_app(witness: Witness) -> web.Application:
 
 async def run_witness(witness: Witness, host: str, port: int, stop: asyncio.Event) -> None:
     """Serve until `stop` is set; open requests end. Raises `OSError` where the address is not to be had."""
-    runner = web.AppRunner(make_witness_app(witness), shutdown_timeout=SHUTDOWN_SECONDS)
+    allow_files()
+    runner = Runner(make_witness_app(witness), WORDS, SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -116,3 +118,9 @@ async def _plain(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _response(answer: Answer) -> web.Response:
     headers = {**_COMMON, **answer.headers, "Content-Type": answer.content_type}
     return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+WORDS: Final = Words(
+    malformed=lambda _: _response(Answer(400, b"this is not HTTP/1.1\n")),
+    too_many=lambda: answer_bytes(_response(_BUSY)),
+)

@@ -1,0 +1,107 @@
+"""An HTTP server as we want aiohttp's to be: what is no HTTP, and who is one too many, is told so in our own words."""
+
+import asyncio
+import resource
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple, cast
+
+from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from yarl import URL
+
+CONNECTIONS_MAX: Final = 8_192
+FILES_KEPT: Final = 128
+"""Of the files that the process may have open, those that no connection may take: the ledger's own, above all."""
+
+_MALFORMED: Final = 400
+
+
+class Words(NamedTuple):
+    """What is said by `malformed` to a request that is no HTTP; by `too_many`, in bytes, to a connection too many."""
+
+    malformed: Callable[[web.BaseRequest], web.StreamResponse]
+    too_many: Callable[[], bytes]
+
+
+def allow_files() -> None:
+    """Where it is allowed, have as many files open as connections may need: the usual 1,024 are few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_KEPT
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
+def connections_max() -> int:
+    """How many connections there may be: so many that the process can still open its own files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS_MAX if soft < 0 else min(CONNECTIONS_MAX, max(1, soft - FILES_KEPT))
+
+
+def answer_bytes(response: web.Response) -> bytes:
+    """An answer as it is sent to who has not asked for anything yet, and is hung up on."""
+    assert isinstance(response.body, bytes)
+    fields = {**response.headers, "Content-Length": len(response.body), "Connection": "close"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + response.body
+
+
+class Runner(web.AppRunner):
+    """Says `words`, and logs no error where a client alone is at fault."""
+
+    def __init__(self, app: web.Application, words: Words, shutdown_timeout_s: float) -> None:
+        super().__init__(app, shutdown_timeout=shutdown_timeout_s)
+        self._words = words
+
+    async def _make_server(self) -> web.Server:
+        return _Server(self._words, await super()._make_server())
+
+
+class _Server(web.Server):
+    def __init__(self, words: Words, made: web.Server) -> None:
+        make = partial(_with_target, made.request_factory)
+        super().__init__(made.request_handler, request_factory=make, **made._kwargs)
+        self._words = words
+
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self._words, self)
+
+
+def _with_target(make: Callable[..., web.BaseRequest], message: RawRequestMessage, *more: object) -> web.BaseRequest:
+    """A CONNECT may come without a target: aiohttp parses it, then dies of it. Here it asks for what is not there."""
+    if message.url is None:
+        message = message._replace(path="", url=URL())
+    return make(message, *more)
+
+
+class _Protocol(web.RequestHandler):
+    __slots__ = ("_words",)
+
+    def __init__(self, words: Words, server: _Server) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **server._kwargs)
+        self._words = words
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """One too many is told so at once, and hung up on; what it sends is not read."""
+        assert self._manager is not None
+        if len(self._manager.connections) < connections_max():
+            super().connection_made(transport)
+            return
+        self.force_close()
+        stream = cast(asyncio.WriteTransport, transport)
+        stream.write(self._words.too_many())
+        stream.close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Called by aiohttp for bytes that are not HTTP as it is taken here: a handler's own errors end before this."""
+        if status != _MALFORMED:
+            return super().handle_error(request, status, exc, message)
+        response = self._words.malformed(request)
+        response.force_close()
+        return response
