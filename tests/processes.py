@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -308,8 +309,11 @@ def is_listening(port: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """One that no outgoing connection takes meanwhile: below those that the system gives away."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_until(condition: Callable[[], object], seconds: float = DEADLINE_SECONDS) -> None:

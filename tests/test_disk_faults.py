@@ -95,6 +95,16 @@ def test_a_commit_that_fails_stops_the_server_and_loses_nothing(
 
 
 @needs_faults
+def test_a_file_that_can_not_be_synced_when_the_log_is_taken_back_stops_the_server(installation: Faulty) -> None:
+    """What SQLite would try again, and believe: the system may have dropped the pages."""
+    with installation.serve() as server:
+        load = load_until(installation, server, lambda: installation.fail("sync", "ledger.db", IO_ERROR))
+        assert DISK in told(server, "fault")[0]
+    installation.mend()
+    assert_nothing_is_lost(installation, load)
+
+
+@needs_faults
 def test_of_several_workers_one_that_can_not_commit_ends_all(installation: Faulty) -> None:
     with installation.serve("--workers", "2") as server:
         load = load_until(installation, server, lambda: installation.fail("sync", "-wal", IO_ERROR))

@@ -119,7 +119,7 @@ async def until_full(server: Server) -> None:
 
 
 async def test_clients_that_misbehave_cost_others_nothing(installation: Installation) -> None:
-    with installation.serve(KEEPALIVE_TIMEOUT_S=1, BODY_TIMEOUT_S=1) as server:
+    with installation.serve(KEEPALIVE_TIMEOUT_S=1, BODY_TIMEOUT_S=1, WAL_ROWS_MAX=100_000) as server:
         before = open_files(server)
         request, head = wire(installation, server, "dripped")
         leaving = {name: wire(installation, server, name)[0] for name in (f"left-{number}" for number in range(40))}

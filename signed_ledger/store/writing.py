@@ -58,7 +58,7 @@ class Store:
             connection.sqlite.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES_MAX}")
             reading = open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True)
             opened.callback(reading.close)
-            backfill = Backfill(await connect(path, busy_timeout_ms=busy_timeout_ms), wal_rows_max)
+            backfill = Backfill(path, await connect(path, busy_timeout_ms=busy_timeout_ms), wal_rows_max)
             opened.push_async_callback(backfill.close)
             store = cls(connection, reading, Files.of(path), backfill)
             opened.pop_all()
