@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from signed_ledger.errors import Invalid
 
 PREFIX: Final = "SIGNED_LEDGER_"
+WAL_ROWS_MAX: Final = 20_000
+"""Some five thousand pages: a page that many groups touch is then written once into the file."""
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _AUTHORITY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
@@ -142,7 +144,9 @@ class Settings:
     group_commands_max: int = _setting(256, _integer(1, 10_000), "what one commit may hold")
     cache_accounts_max: int = _setting(65_536, _integer(1, 10_000_000), "balances kept in memory")
     wal_rows_max: int = _setting(
-        20_000, _integer(100, 10_000_000), "rows in the write-ahead log after which it is taken back into the file"
+        WAL_ROWS_MAX,
+        _integer(100, 10_000_000),
+        "rows in the write-ahead log after which it is taken back into the file",
     )
     busy_timeout_ms: int = _setting(5_000, _integer(0, 600_000), "how long to wait for another process's write")
     page_rows_max: int = _setting(100, _integer(1, 1_000), "the most rows of one page of a list")

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from signed_ledger.config import WAL_ROWS_MAX
 from signed_ledger.encoding import decode_request
 from signed_ledger.keyring import approve, approving_name
 from signed_ledger.ledger import Answer, Ledger, Limits, Webhook, create_ledger, found
@@ -22,7 +23,6 @@ from signed_ledger.records import AccountId, AuthorisationState, Evidence, HttpR
 from signed_ledger.schemes import WEBHOOK, verify
 from signed_ledger.signing import SoftwareSigner, kid_of
 from signed_ledger.store import Reader, Store
-from signed_ledger.store.backfill import WAL_ROWS_MAX
 from signed_ledger.telemetry import Metrics
 
 ORIGIN = "issuer.example/ledger"

@@ -57,7 +57,7 @@ def run(main: Coroutine[None, None, int]) -> int:
 def work(service: Service, number: int, lifeline: Connection, ends: Sockets) -> int:
     """The writer is number 0."""
     structlog.contextvars.bind_contextvars(worker=number)
-    main = _answer(service, number, lifeline, *ends) if number else _write(service, ends)
+    main = _answer(service, lifeline, *ends) if number else _write(service, ends)
     return told_status(lambda: run(main))
 
 
@@ -68,21 +68,19 @@ async def _write(service: Service, ends: Sockets) -> int:
         loop.add_signal_handler(number, log.debug, "stopping with the last worker")
     _spare_the_collector()
     async with _writing(service, stop) as (served, background):
+        host = Host(served.ledger, served.metrics, len(ends), stop)
         async with run_admin(make_admin_app(served.metrics), served.settings):
-            host = Host(served.ledger, served.metrics, len(ends), stop)
             for end in ends:
                 await host.connect(end)
             served.ledger.stopped.add_done_callback(lambda _: stop.set())
             await stop.wait()
-            if served.ledger.stopped.done():
-                host.close()  # first: the rest may hang on the disk, and is killed once all else has ended
-            await _end(background, served.reader)
-            await served.ledger.close()
-            host.close()
-        return FAULT if served.ledger.stopped.done() or background.has_failed else DONE
+        if served.ledger.stopped.done():
+            host.close()  # first: what follows may hang on the disk, and is killed once all else has ended
+    host.close()
+    return FAULT if served.ledger.stopped.done() or background.has_failed else DONE
 
 
-async def _answer(service: Service, number: int, lifeline: Connection, end: socket.socket) -> int:
+async def _answer(service: Service, lifeline: Connection, end: socket.socket) -> int:
     """Answer HTTP; the writer at the other `end` decides."""
     stop, metrics, settings = _stop_on_signals(lifeline), Metrics(), service.settings
     _spare_the_collector()

@@ -23,7 +23,6 @@ channels: the writer, number 0, has one to each of the others, which have one ea
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
-
 FAULT_SECONDS: Final = 10
 """Once one has ended by itself, the others can do no more than say so to those who wait."""
 END_SECONDS: Final = 30

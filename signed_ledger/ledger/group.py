@@ -162,8 +162,8 @@ class Group:
     def _check_key(self, webhook: Webhook) -> None:
         """The key was valid when the request came in; it must be still where its evidence will stand."""
         key = self._keyring.find(webhook.evidence.kid)
-        is_theirs = key is not None and (key.role, key.whose) == ("scheme", webhook.scheme)
-        if key is None or not is_theirs or not key.is_valid_at(self._next_seq):
+        owner = ("scheme", webhook.scheme)
+        if key is None or (key.role, key.whose) != owner or not key.is_valid_at(self._next_seq):
             raise KeyRevoked(
                 "The key that signed this is no longer valid: sign with its successor.", field="signature-input"
             )

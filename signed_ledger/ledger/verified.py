@@ -3,7 +3,7 @@
 Each function raises `Invalid` (or the `Refusal` of a Scheme's signature that no longer verifies) saying what is wrong.
 """
 
-from collections.abc import Container
+from collections.abc import Set
 from typing import NamedTuple
 
 from signed_ledger.encoding import decode_body, decode_evidence, decode_state
@@ -124,8 +124,8 @@ def verified_transaction(stored: StoredEntry, keyring: Keyring) -> VerifiedTrans
     return VerifiedTransaction(ref, body, evidence)
 
 
-def _vouched_or_verified(stored: StoredEntry, keyring: Keyring, vouched: Container[bytes]) -> VerifiedTransaction:
-    if stored.digest not in vouched:
+def _vouched_or_verified(stored: StoredEntry, keyring: Keyring, vouched: Set[bytes]) -> VerifiedTransaction:
+    if not vouched or stored.digest not in vouched:
         return verified_transaction(stored, keyring)
     assert stored.note is not None
     assert stored.parts.body is not None
@@ -135,7 +135,7 @@ def _vouched_or_verified(stored: StoredEntry, keyring: Keyring, vouched: Contain
 
 
 def verified_authorisation(
-    found: FoundAuthorisation, keyring: Keyring, vouched: Container[bytes] = ()
+    found: FoundAuthorisation, keyring: Keyring, vouched: Set[bytes] = frozenset()
 ) -> tuple[AuthorisationState, Authorised]:
     """Where an authorisation stands, and itself, once its own entry and the newest about it both say so.
 

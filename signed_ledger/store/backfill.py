@@ -26,8 +26,6 @@ from signed_ledger.store.connection import Connection
 
 log = structlog.get_logger("signed_ledger.store")
 
-WAL_ROWS_MAX: Final = 20_000
-"""Some five thousand pages: a page that many groups touch is then written once."""
 WAL_PAGES_MAX: Final = 20_000
 """Where readers or short-lived commands keep the log this long, each commit takes back what it can."""
 PASSES_MAX: Final = 4

@@ -5,10 +5,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from signed_ledger.config import WAL_ROWS_MAX
 from signed_ledger.errors import Fault
 from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
-from signed_ledger.store.backfill import WAL_PAGES_MAX, WAL_ROWS_MAX, Backfill
+from signed_ledger.store.backfill import WAL_PAGES_MAX, Backfill
 from signed_ledger.store.connection import Connection, at_once, connect, insert_rows, open_database, telling_failures
 from signed_ledger.store.entries import (
     StoredEntry,
