@@ -6,7 +6,7 @@
 `Fault`    the state is unknown: the writer stops, the process exits, start-up reads the truth.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class SignedLedgerError(Exception):
@@ -159,6 +159,9 @@ class InternalError(Refusal):
     code, status, title = "internal_error", 500, "The service failed; whether this was recorded is unknown"
     response_code = "96"
     retryable = True
+
+
+QUEUE_FULL: Final = "The queue is full; nothing was decided."
 
 
 class Overloaded(Refusal):

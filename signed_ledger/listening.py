@@ -4,11 +4,13 @@ import asyncio
 import resource
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from yarl import URL
+
+from signed_ledger.shedding import Shed, Shedding
 
 CONNECTIONS_MAX: Final = 8_192
 FILES_KEPT: Final = 128
@@ -38,33 +40,39 @@ def connections_max() -> int:
     return CONNECTIONS_MAX if soft < 0 else min(CONNECTIONS_MAX, max(1, soft - FILES_KEPT))
 
 
-def answer_bytes(response: web.Response) -> bytes:
-    """An answer as it is sent to who has not asked for anything yet, and is hung up on."""
+def answer_bytes(response: web.Response, *, closing: bool = False) -> bytes:
+    """An answer as it is sent where nothing was parsed; to who is hung up on after it if `closing`."""
     assert isinstance(response.body, bytes)
-    fields = {**response.headers, "Content-Length": len(response.body), "Connection": "close"}
+    fields = {**response.headers, "Content-Length": len(response.body), **({"Connection": "close"} if closing else {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + response.body
 
 
 class Runner(web.AppRunner):
-    """Says `words`, and logs no error where a client alone is at fault."""
+    """Says `words`, sheds load, and logs no error where a client alone is at fault."""
 
-    def __init__(self, app: web.Application, words: Words, shutdown_timeout_s: float) -> None:
+    def __init__(
+        self, app: web.Application, words: Words, shutdown_timeout_s: float, shedding: Shedding | None = None
+    ) -> None:
         super().__init__(app, shutdown_timeout=shutdown_timeout_s)
         self._words = words
+        self._shedding = shedding
 
     async def _make_server(self) -> web.Server:
-        return _Server(self._words, await super()._make_server())
+        return _Server(self._words, self._shedding, await super()._make_server())
 
 
 class _Server(web.Server):
-    def __init__(self, words: Words, made: web.Server) -> None:
+    def __init__(self, words: Words, shedding: Shedding | None, made: web.Server) -> None:
         make = partial(_with_target, made.request_factory)
         super().__init__(made.request_handler, request_factory=make, **made._kwargs)
         self._words = words
+        self._shedding = shedding
 
     def __call__(self) -> web.RequestHandler:
-        return _Protocol(self._words, self)
+        if self._shedding is None:
+            return _Protocol(self._words, self)
+        return _SheddingProtocol(self._words, self, self._shedding)
 
 
 def _with_target(make: Callable[..., web.BaseRequest], message: RawRequestMessage, *more: object) -> web.BaseRequest:
@@ -105,3 +113,30 @@ class _Protocol(web.RequestHandler):
         response = self._words.malformed(request)
         response.force_close()
         return response
+
+
+class _SheddingProtocol(_Protocol):
+    """Answers a request too many before it is parsed."""
+
+    __slots__ = ("_shed",)
+
+    def __init__(self, words: Words, server: _Server, shedding: Shedding) -> None:
+        super().__init__(words, server)
+        self._shed = Shed(shedding)
+
+    def data_received(self, data: bytes) -> None:
+        refused = self._shed.answer(data)
+        if refused is None:
+            super().data_received(data)
+        elif self.transport is not None:
+            self.transport.write(refused)
+
+    async def finish_response(self, *args: Any) -> tuple[web.StreamResponse, bool]:
+        """Called by aiohttp with each answer."""
+        finished = await super().finish_response(*args)
+        self._shed.answered()
+        return finished
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self._shed.lost()
+        super().connection_lost(error)

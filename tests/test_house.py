@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "signed_ledger"
 
 FLOORS = {
-    **dict.fromkeys(("errors", "disk", "failing"), 0),
+    **dict.fromkeys(("errors", "disk", "failing", "shedding"), 0),
     **dict.fromkeys(
         ("config", "countries", "fetching", "killpoints", "listening", "merkle", "money", "records", "telemetry"), 1
     ),

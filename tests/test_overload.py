@@ -5,8 +5,10 @@
 
 import asyncio
 import json
+import re
 import resource
 import sqlite3
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import repeat
@@ -99,17 +101,65 @@ async def test_what_is_refused_costs_no_verification_and_no_memory(installation:
     with installation.serve(QUEUE_COMMANDS_MAX=1, BUSY_TIMEOUT_MS=60_000) as server:
         async with aiohttp.ClientSession() as session:
             with written_to(installation):
-                first = asyncio.create_task(ask(installation, server, session, "tx-1"))
+                first = asyncio.create_task(ask_until_decided(installation, server, session, "tx-1"))
                 await until_full(server)
                 load = await run_load(server.port, lambda _: repeat(UNSIGNED, 50), connections=16, seconds=60)
                 before = memory_mib(server.process.pid)
                 load = await run_load(server.port, lambda _: repeat(UNSIGNED, 500), connections=16, seconds=60)
                 assert load.statuses == {503: 8_000}, "the signature is not looked at"
                 assert memory_mib(server.process.pid) - before < 8, "1 KiB for each would be this much"
-            assert (await first)[0] == 201
+            assert await first == 201
         load = await run_load(server.port, lambda _: repeat(UNSIGNED, 1), connections=1, seconds=60)
         assert load.statuses == {401: 1}
     installation.assert_audits()
+
+
+async def test_what_is_refused_unparsed_is_told_as_ever_and_its_connection_goes_on(installation: Installation) -> None:
+    with installation.serve(QUEUE_COMMANDS_MAX=1, BUSY_TIMEOUT_MS=60_000) as server:
+        request, head = wire(installation, server, "tx-2")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+        async def told(*pieces: bytes) -> tuple[int, dict[str, str], Any]:
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.05)  # so that each piece comes by itself
+            start, *fields = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
+            headers = dict(field.split(": ", 1) for field in fields)
+            return int(start.split()[1]), headers, await reader.readexactly(int(headers["Content-Length"]))
+
+        async with aiohttp.ClientSession() as session:
+            with written_to(installation):
+                first = asyncio.create_task(ask_until_decided(installation, server, session, "tx-1"))
+                await until_full(server)
+                shed = await told(request)
+                assert shed[0] == 503
+                assert await told(request) == shed
+                assert (await told(b"GET /docs HTTP/1.1\r\nhost: x\r\n\r\n"))[0] == 200, "reading goes on"
+                assert (await told(request.replace(b"/authorisation", b"/nothing")))[0] == 404
+                status, headers, body = await told(request[:head], request[head:])
+                assert (status, headers | {"Date": ""}, body) == (503, shed[1] | {"Date": ""}, shed[2])
+            assert await first == 201
+            assert (await told(request))[0] == 201
+            writer.close()
+        wait_until(lambda: refused_as_overloaded(server) >= 3)  # of ours; others asked until the queue was full
+    installation.assert_audits()
+
+
+def refused_as_overloaded(server: Server) -> float:
+    line = next(line for line in server.lines if line["event"] == "serving")
+    metrics = urllib.request.urlopen(f"http://{line['admin_host']}:{line['admin_port']}/metrics").read().decode()
+    counted = re.search(r'^signed_ledger_refusals_total{code="overloaded"} (\S+)$', metrics, re.M)
+    return 0 if counted is None else float(counted[1])
+
+
+async def ask_until_decided(
+    installation: Installation, server: Server, session: aiohttp.ClientSession, name: str
+) -> int:
+    """Give the status. What `until_full` asks may have the only place just then."""
+    while (status := (await ask(installation, server, session, name))[0]) == 503:
+        await asyncio.sleep(0.005)
+    return status
 
 
 async def until_full(server: Server) -> None:

@@ -20,17 +20,23 @@ from signed_ledger.config import Settings
 from signed_ledger.errors import Busy, NotFound, Overloaded, Refusal
 from signed_ledger.ledger import Decider
 from signed_ledger.publishing import Board
+from signed_ledger.shedding import Shedding
 from signed_ledger.store import Reader
 from signed_ledger.telemetry import Metrics
 
 SIGNATURES: Final = web.AppKey("signatures", Signatures)
 PROBLEMS: Final = web.AppKey("problems", Problems)
+SHEDDING: Final = web.AppKey("shedding", Shedding)
 
 HEADER_BYTES_MAX: Final = 8190
 """The longest request line, and the longest header field."""
 HEADER_FIELDS_MAX: Final = 64
 LINGER_SECONDS: Final = 1.0
 """How long what is left of a refused body is read and thrown away, so that its sender gets to see the answer."""
+
+_WEBHOOK_PATHS: Final = tuple(
+    path for operation in OPERATIONS if operation.tag == "webhooks" for path in operation.paths
+)
 
 
 def make_app(
@@ -50,6 +56,7 @@ def make_app(
     public = Public(ledger, reader, board, signatures)
     app = _make_application(problems, settings.keepalive_timeout_s)
     app[SIGNATURES] = signatures
+    app[SHEDDING] = Shedding(_WEBHOOK_PATHS, settings.queue_commands_max, problems.shed)
     expecting = partial(expect, bytes_max=settings.body_bytes_max)
     for operation in OPERATIONS:
         if operation.tag == "webhooks":

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from signed_ledger.api.answers import json_headers
-from signed_ledger.errors import InternalError, Malformed, MethodNotAllowed, NotFound, Overloaded, Refusal
+from signed_ledger.errors import QUEUE_FULL, InternalError, Malformed, MethodNotAllowed, NotFound, Overloaded, Refusal
 from signed_ledger.listening import Words, answer_bytes
 from signed_ledger.telemetry import Metrics
 
@@ -36,6 +36,7 @@ class Problems:
 
     def __init__(self, metrics: Metrics, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
+        self._overloaded = metrics.refusals.labels(Overloaded.code)
         self._monotonic = monotonic
         self._lines: dict[str, tuple[float, int]] = {}  # code: when last logged, how many not logged since
 
@@ -59,7 +60,12 @@ class Problems:
     def _too_many(self) -> bytes:
         refusal = Overloaded("There are too many connections; nothing was decided.")
         self._metrics.refusals.labels(refusal.code).inc()
-        return answer_bytes(problem(refusal))
+        return answer_bytes(problem(refusal), closing=True)
+
+    def shed(self) -> bytes:
+        """What is answered, and counted, where nothing is parsed: made once, for it is told thousands of times."""
+        self._overloaded.inc()
+        return _SHED
 
     def failed(self, error: Exception, request: web.BaseRequest) -> web.Response:
         """Log an error that nobody foresaw; the caller is told that it happened and nothing else."""
@@ -125,3 +131,6 @@ def _printable(text: str) -> str:
 
 def _clipped(path: str) -> str:
     return _printable(path[:100])
+
+
+_SHED: Final = answer_bytes(problem(Overloaded(QUEUE_FULL)))

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from signed_ledger.api.app import PROBLEMS, SIGNATURES
+from signed_ledger.api.app import PROBLEMS, SHEDDING, SIGNATURES
 from signed_ledger.config import Settings, variable_of
 from signed_ledger.errors import Invalid
 from signed_ledger.ledger import Decider
@@ -58,8 +58,8 @@ async def run_server(
 
 
 def runner_of(app: web.Application, shutdown_timeout_s: float) -> Runner:
-    """Problem documents for what aiohttp refuses by itself, too."""
-    return Runner(app, app[PROBLEMS].words, shutdown_timeout_s)
+    """Problem documents for what aiohttp refuses by itself, and for what it is not asked, too."""
+    return Runner(app, app[PROBLEMS].words, shutdown_timeout_s, app.get(SHEDDING))
 
 
 @asynccontextmanager

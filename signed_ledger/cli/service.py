@@ -5,7 +5,7 @@ import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -82,11 +82,12 @@ async def _write(service: Service, ends: Sockets) -> int:
 
 async def _answer(service: Service, lifeline: Connection, end: socket.socket) -> int:
     """Answer HTTP; the writer at the other `end` decides."""
-    stop, metrics, settings = _stop_on_signals(lifeline), Metrics(), service.settings
+    stop, metrics = _stop_on_signals(lifeline), Metrics()
+    share = -(-service.settings.queue_commands_max // service.workers)  # refused here, before it has cost anything
+    settings = replace(service.settings, queue_commands_max=share)
     _spare_the_collector()
     async with opened_reader(settings) as reader:
         glance = Glance.open(settings.database, busy_timeout_ms=settings.busy_timeout_ms)
-        share = -(-settings.queue_commands_max // service.workers)  # what is too much is refused before it is verified
         try:
             ledger = await RemoteLedger.open(reader, glance, end, share)
         except WriterGone:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from signed_ledger.errors import KeyRevoked, Overloaded, Refusal
+from signed_ledger.errors import QUEUE_FULL, KeyRevoked, Overloaded, Refusal
 from signed_ledger.ledger.group import reused
 from signed_ledger.ledger.submissions import Answer, Outcome, Pending, Submission, Tell, Webhook
 from signed_ledger.ledger.wanting import NOBODY, company_of
@@ -67,7 +67,7 @@ class Queue:
         """
         self._check_open()
         if len(self._in_flight) >= self._commands_max:
-            raise Overloaded("The queue is full; nothing was decided.")
+            raise Overloaded(QUEUE_FULL)
 
     def _check_open(self) -> None:
         if self.is_closed:

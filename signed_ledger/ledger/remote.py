@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from signed_ledger.errors import Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
+from signed_ledger.errors import QUEUE_FULL, Busy, Fault, InternalError, KeyRevoked, Overloaded, Refusal
 from signed_ledger.keyring import Keyring, continues
 from signed_ledger.ledger.channel import REPORT, Channel, Message, pack_webhook, unpack_outcome
 from signed_ledger.ledger.following import keyring_of
@@ -64,7 +64,7 @@ class RemoteLedger:
         if self._closing or self.stopped.done():
             raise Overloaded("The service is stopping; nothing was decided.")
         if len(self._waiting) >= self._waiting_max:
-            raise Overloaded("The queue is full; nothing was decided.")
+            raise Overloaded(QUEUE_FULL)
 
     async def decide(self, webhook: Webhook) -> Decision:
         """See `Ledger.decide`. Raises `InternalError` too where the writer is gone and what it did is not known."""

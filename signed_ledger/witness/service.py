@@ -122,5 +122,5 @@ def _response(answer: Answer) -> web.Response:
 
 WORDS: Final = Words(
     malformed=lambda _: _response(Answer(400, b"this is not HTTP/1.1\n")),
-    too_many=lambda: answer_bytes(_response(_BUSY)),
+    too_many=lambda: answer_bytes(_response(_BUSY), closing=True),
 )
