@@ -158,6 +158,14 @@ def plot(sizes: list[Size]) -> None:
         write_plot(PLOTS / f"{name}.svg", title, series)
 
 
+def tell(options: argparse.Namespace, sizes: list[Size]) -> None:
+    """After each size: the next one takes ten times as long, and who breaks off has what was measured."""
+    print(table(options, sizes), flush=True)
+    if options.write:
+        fill("growth", table(options, sizes))
+        plot(sizes)
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", default="1000,100000,1000000", help="sizes, by commas (default %(default)s)")
@@ -181,10 +189,7 @@ def main() -> None:
     for entries in sorted(int(size) for size in options.entries.split(",")):
         known = cards_of(sizes[-1].entries) if sizes else 0
         sizes.append(bench_size(options, folder, entries, range(known, max(known, cards_of(entries)))))
-    print(table(options, sizes))
-    if options.write:
-        fill("growth", table(options, sizes))
-        plot(sizes)
+        tell(options, sizes)
     if not options.keep:
         shutil.rmtree(folder)
 
