@@ -32,10 +32,7 @@ def stretches(path: Path, starts: Sequence[int], trust: Trust | None = None, see
 def facts(path: Path, starts: Sequence[int], trust: Trust | None = None, seen: LastSeen | None = None) -> list[Any]:
     """What the report tells of a ledger that was audited in these stretches; raises `DoNotMeet`."""
     left, audit, tally = stretches(path, starts, trust, seen)
-    joined = Joined()
-    for one in left:
-        joined.join(one)
-    joined.absorb_into(audit, tally)
+    Joined.of(left).absorb_into(audit, tally)
     audit.end()
     assert tally.is_clean
     replay, registry = audit.replay, audit.opener.registry

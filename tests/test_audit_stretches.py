@@ -1,16 +1,23 @@
 """Several processes, a stretch of the ledger each: where all of it is sound they say what one would, else nothing."""
 
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signed_ledger.audit import audit_file, running, stretches
+from signed_ledger.audit.assumed import Seqs
 from signed_ledger.audit.joining import DoNotMeet, Ended, Joined
 from signed_ledger.audit.last_seen import LastSeen
+from signed_ledger.audit.names import Name, follow_each_other, names_of
 from signed_ledger.audit.reading import LedgerFile
+from signed_ledger.audit.spooling import Spool
 from signed_ledger.audit.steps import Tally
 from signed_ledger.encoding import decode_checkpoint
 from signed_ledger.records import CardState, PostingKey
@@ -75,21 +82,88 @@ def test_two_settlements_in_a_stretch_and_one_before_are_decided_again(
     assert facts(copy.path, [starts[20], middle]) == whole
 
 
-@pytest.mark.parametrize("jobs", [2, 3])
-def test_other_processes_say_what_one_does(
-    sample: Sample, starts: list[int], monkeypatch: pytest.MonkeyPatch, jobs: int
-) -> None:
+@pytest.fixture
+def for_few_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretches, though the ledger is small."""
     monkeypatch.setattr(running, "SMALL_LEDGER_ENTRIES", 0)
     monkeypatch.setattr(stretches, "STRETCH_ENTRIES_MIN", 1)
     monkeypatch.setattr(stretches, "TILE_WIDTH", 8)
+
+
+@pytest.mark.usefixtures("for_few_entries")
+@pytest.mark.parametrize(("jobs", "entries_max"), [(2, 1_000), (3, 1_000), (1, 20), (2, 16)])
+def test_stretches_in_any_number_of_processes_say_what_one_does_at_once(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jobs: int, entries_max: int
+) -> None:
+    whole = audit_file(sample.path, jobs=1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(stretches, "STRETCH_ENTRIES_MAX", entries_max)
+    monkeypatch.setattr(running, "STRETCH_ENTRIES_MAX", entries_max)
     file = LedgerFile(sample.path, Tally())
-    assert len(stretches.stretches_of(file, 81, jobs)) > jobs
+    assert len(stretches.stretches_of(file, 81, jobs)) > max(jobs, 80 // entries_max - 1)
     file.close()
     told: list[tuple[int, int]] = []
     report = audit_file(sample.path, jobs=jobs, progress=lambda settled, total: told.append((settled, total)))
-    assert replace(report, seconds=0.0) == replace(audit_file(sample.path, jobs=1), seconds=0.0)
+    assert replace(report, seconds=0.0) == replace(whole, seconds=0.0)
     assert told[-1] == (81, 81)
     assert told == sorted(told)
+    assert not [*tmp_path.iterdir()], "nothing of what was spooled is left"
+
+
+@pytest.mark.usefixtures("for_few_entries")
+def test_where_nothing_can_be_spooled_one_process_does_all(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = audit_file(sample.path, jobs=1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    report = audit_file(sample.path, jobs=2)
+    assert replace(report, seconds=0.0) == replace(whole, seconds=0.0)
+
+
+def test_a_full_disk_is_no_fault_of_the_ledger(sample: Sample, starts: list[int], tmp_path: Path) -> None:
+    left, _, _ = stretching.stretches(sample.path, [starts[20]])
+    with pytest.raises(DoNotMeet):
+        Spool(tmp_path / "no room").put(0, left[0])
+
+
+def test_what_was_spooled_is_what_was_left(sample: Sample, starts: list[int], tmp_path: Path) -> None:
+    left, _, _ = stretching.stretches(sample.path, [starts[20]])
+    spool, hostile = Spool(tmp_path), Name("\udcff\0\n", None, (1, 2))
+    left[1] = replace(left[1], names=[*left[1].names, *(hostile for _ in range(2_500))])
+    for place, one in enumerate(left):
+        spool.put(place, one)
+    assert [replace(one, names=[*one.names]) for one in map(spool.take, range(2))] == left
+
+
+IDS = st.sampled_from(["", "a", "b", "1:a"])
+SEQS = st.integers(0, 3) | st.tuples(st.integers(0, 3), st.integers(0, 3))
+LIVES = st.dictionaries(IDS, st.dictionaries(IDS, SEQS))
+
+
+@given(
+    stretches=st.lists(
+        st.tuples(
+            st.dictionaries(IDS, st.dictionaries(IDS, st.integers(0, 3))),
+            st.dictionaries(st.builds(PostingKey, IDS, IDS, IDS), st.integers(0, 3)),
+            LIVES,
+            st.dictionaries(st.tuples(IDS, IDS), st.none() | SEQS),
+        ),
+        max_size=3,
+    )
+)
+def test_names_follow_each_other_where_nothing_is_there_twice_and_all_that_was_assumed_was_so(stretches: Any) -> None:
+    """As they did while all names were in memory."""
+    known: dict[Any, Any] = {}
+    is_sound = True
+    for webhooks, postings, lives, assumed in stretches:
+        new = {("webhook", scheme, one): seq for scheme, ids in webhooks.items() for one, seq in ids.items()}
+        new |= {("posting", *key): seq for key, seq in postings.items()}
+        went_on = {("life", scheme, one): seqs for scheme, ids in lives.items() for one, seqs in ids.items()}
+        asked = {("life", *key): answer for key, answer in assumed.items()}
+        is_sound &= all(known.get(name) == answer for name, answer in asked.items())
+        is_sound &= known.keys().isdisjoint(new) and known.keys().isdisjoint(went_on.keys() - asked.keys())
+        known |= new | went_on
+    assert follow_each_other([names_of(*stretch) for stretch in stretches]) is is_sound
 
 
 def test_stretches_are_of_like_length_and_cut_no_batch(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,16 +243,13 @@ def test_a_posting_of_the_same_id_in_a_later_stretch_is_found_where_they_meet(
     sample: Sample, starts: list[int]
 ) -> None:
     left, _, _ = stretching.stretches(sample.path, [starts[-3]])
-    key, seq = next(iter(left[1].postings.items()))
-    assert isinstance(key, PostingKey)
-    assert not _meet([replace(left[0], postings={**left[0].postings, key: seq}), left[1]])
+    posting = next(name for name in left[1].names if name.name.startswith("7:posting"))
+    assert not _meet([replace(left[0], names=sorted([*left[0].names, posting])), left[1]])
 
 
 def _meet(left: list[Ended]) -> bool:
-    joined = Joined()
     try:
-        for one in left:
-            joined.join(one)
+        Joined.of(left)
     except DoNotMeet:
         return False
     return True
@@ -191,6 +262,19 @@ def _begun_otherwise(**other: Callable[[Any], Any]) -> Callable[[Ended], Ended]:
         return replace(one, begun=replace(one.begun, **changed))
 
     return change
+
+
+def _names_otherwise(change: Callable[[Seqs], Seqs | None]) -> Callable[[Ended], Ended]:
+    """With something else taken to be known of one name before."""
+
+    def changed(one: Ended) -> Ended:
+        names = [*one.names]
+        number, name = next((n, name) for n, name in enumerate(names) if name.before is not None)
+        assert name.before is not None
+        names[number] = name._replace(before=change(name.before))
+        return replace(one, names=names)
+
+    return changed
 
 
 def _with(mapping: dict[Any, Any], change: Callable[[Any], Any]) -> dict[Any, Any]:
@@ -207,7 +291,7 @@ def _more_unsettled(one: Ended) -> Ended:
 
 
 OTHER_BEGINNINGS: dict[str, Callable[[Ended], Ended]] = {
-    "from nothing": lambda one: replace(one, begun=None, lives={}),
+    "from nothing": lambda one: replace(one, begun=None),
     "after another entry": _begun_otherwise(last=lambda last: last._replace(leaf=bytes(32))),
     "after another time": _begun_otherwise(last=lambda last: last._replace(time=last.time - 1)),
     "after another seq": _begun_otherwise(last=lambda last: last._replace(seq=last.seq + 1)),
@@ -221,8 +305,8 @@ OTHER_BEGINNINGS: dict[str, Callable[[Ended], Ended]] = {
     "with a card of another Scheme": _begun_otherwise(
         cards=lambda asked: _with(asked, lambda state: CardState(state.card_id, "other"))
     ),
-    "with a transaction begun elsewhere": _begun_otherwise(lives=lambda asked: _with(asked, lambda seqs: (1, 2))),
-    "without having asked for a transaction": _begun_otherwise(lives=lambda asked: {}),
+    "with a transaction begun elsewhere": _names_otherwise(lambda before: (1, 2)),
+    "without having asked for a transaction": _names_otherwise(lambda before: None),
     "with other sums to settle": _more_unsettled,
     "with a form of an earlier release": lambda one: replace(one, forms=(1, 2)),
 }

@@ -4,18 +4,18 @@ Then they are one audit, with the report that one process would have made. Where
 nothing is said here: one process goes through it all, and finds every fault in its place.
 """
 
-from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import add
 from typing import TypeVar
 
-from signed_ledger.audit.assumed import Assumed, Place, Seqs
+from signed_ledger.audit.assumed import Assumed, Place
 from signed_ledger.audit.core import AUTHORITIES_MAX, Audit, Kept
+from signed_ledger.audit.names import Name, follow_each_other, names_of
 from signed_ledger.audit.settlements import Unjudged
 from signed_ledger.audit.steps import Step, Tally, nothing_checked
 from signed_ledger.merkle import Tile, Tree
-from signed_ledger.records import AccountId, CardState, PostingKey, State, Unsettled
+from signed_ledger.records import AccountId, CardState, State, Unsettled
 from signed_ledger.rules import Book
 
 K = TypeVar("K", bound=Hashable)
@@ -34,12 +34,11 @@ class Begun:
     keys: dict[int, bytes | None]
     accounts: dict[AccountId, State | None]
     cards: dict[str, CardState | None]
-    lives: dict[tuple[str, str], Seqs | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a stretch without a fault leaves, and what it adds to the report."""
+    """What a stretch without a fault leaves, and what it adds to the report. `names` can be gone through once."""
 
     begun: Begun | None  # of the first: nothing was before it
     last: Place | None
@@ -47,14 +46,12 @@ class Ended:
     keys: dict[int, bytes | None]
     accounts: dict[AccountId, State]
     cards: dict[str, CardState]
-    postings: dict[PostingKey, int]
-    lives: dict[str, dict[str, Seqs]]
-    webhooks: dict[str, dict[str, int]]
     unsettled: dict[str, dict[str, Unsettled]]
     settled: dict[str, str]
     unjudged: list[Unjudged]
     forms: tuple[int, int]  # the oldest that an entry has, and the newest
     told: "Told"
+    names: Iterable[Name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +95,10 @@ def begun(audit: Audit, assumed: Assumed) -> Begun:
     """What was taken for granted, once the stretch is audited; to be asked before it is, but for what it asked."""
     last = audit.last
     assert last is not None
-    return Begun(last, assumed.tree.partial_tiles(), dict(audit.keys), assumed.accounts, assumed.cards, assumed.lives)
+    return Begun(last, assumed.tree.partial_tiles(), dict(audit.keys), assumed.accounts, assumed.cards)
 
 
-def ended(audit: Audit, before: Begun | None, checked: list[int]) -> Ended:
+def ended(audit: Audit, assumed: Assumed | None, before: Begun | None, checked: list[int]) -> Ended:
     """What there is to say of a stretch that was audited without a fault; `before` is what `begun` gave of it."""
     replay, book = audit.replay, audit.replay.balances.book
     return Ended(
@@ -111,9 +108,6 @@ def ended(audit: Audit, before: Begun | None, checked: list[int]) -> Ended:
         keys=audit.keys,
         accounts=dict(book.accounts),  # without the way to ask for more, which stays here
         cards=dict(book.cards),
-        postings=dict(book.postings),
-        lives=dict(replay.lives.seqs),
-        webhooks=dict(replay.events.webhooks),
         unsettled=book.unsettled,
         settled=book.settled,
         unjudged=replay.unjudged or [],
@@ -128,6 +122,9 @@ def ended(audit: Audit, before: Begun | None, checked: list[int]) -> Ended:
             audit.kept,
             audit.seen.was_met,
         ),
+        names=names_of(
+            replay.events.webhooks, book.postings, replay.lives.seqs, {} if assumed is None else assumed.lives
+        ),
     )
 
 
@@ -141,17 +138,23 @@ class Joined:
         self._keys: dict[int, bytes | None] = {}
         self._accounts: dict[AccountId, State] = {}
         self._cards: dict[str, CardState] = {}
-        self._postings: dict[PostingKey, int] = {}
-        self._lives: defaultdict[str, dict[str, Seqs]] = defaultdict(dict)
-        self._webhooks: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._settling = Book()  # what was settled, and what is to be
         self._form = 1
         self._told = Told.of_nothing()
 
-    def join(self, one: Ended) -> None:
-        """Take the next stretch in; raises `DoNotMeet`."""
+    @classmethod
+    def of(cls, stretches: Iterable[Ended]) -> "Joined":
+        """All of them, in their order; raises `DoNotMeet`."""
+        joined, names = cls(), []
+        for one in stretches:
+            joined._join(one)
+            names.append(one.names)
+        if not follow_each_other(names):
+            raise DoNotMeet
+        return joined
+
+    def _join(self, one: Ended) -> None:
         self._check_begun(one)
-        self._check_new(one)
         if one.forms[0] < self._form:
             raise DoNotMeet
         for unjudged in one.unjudged:
@@ -178,24 +181,8 @@ class Joined:
                 (begun.last, begun.tree, begun.keys) == (self._last, self._tree, self._keys)
                 and _say_the_same(begun.accounts, self._accounts)
                 and _say_the_same(begun.cards, self._cards)
-                and all(self._lives[scheme].get(name) == seqs for (scheme, name), seqs in begun.lives.items())
             )
         if not is_met:
-            raise DoNotMeet
-
-    def _check_new(self, one: Ended) -> None:
-        """What may be there once, and was not asked for, must not have been there."""
-        asked = set() if one.begun is None else one.begun.lives.keys()
-        is_new = (
-            self._postings.keys().isdisjoint(one.postings)
-            and all(self._webhooks[scheme].keys().isdisjoint(seqs) for scheme, seqs in one.webhooks.items())
-            and all(
-                (scheme, name) in asked
-                for scheme, seqs in one.lives.items()
-                for name in self._lives[scheme].keys() & seqs.keys()
-            )
-        )
-        if not is_new:
             raise DoNotMeet
 
     def _take(self, one: Ended) -> None:
@@ -204,11 +191,6 @@ class Joined:
         self._keys = one.keys
         self._accounts.update(one.accounts)
         self._cards.update(one.cards)
-        self._postings.update(one.postings)
-        for scheme, seqs in one.lives.items():
-            self._lives[scheme].update(seqs)
-        for scheme, first in one.webhooks.items():
-            self._webhooks[scheme].update(first)
         for scheme, date in one.settled.items():
             self._settling.unsettled.pop(scheme, None)
             self._settling.settled[scheme] = date

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate, islice, pairwise
 from multiprocessing import get_context
-from multiprocessing.context import SpawnContext
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from signed_ledger.audit.assumed import Assumed
 from signed_ledger.audit.collecting import collecting_rarely
@@ -20,6 +19,7 @@ from signed_ledger.audit.core import Audit
 from signed_ledger.audit.joining import DoNotMeet, Ended, Joined, begun, ended
 from signed_ledger.audit.last_seen import LastSeen
 from signed_ledger.audit.reading import LedgerFile, Stretch
+from signed_ledger.audit.spooling import Spool, spooling
 from signed_ledger.audit.steps import Tally
 from signed_ledger.audit.verifying import verify_all
 from signed_ledger.encoding import decode_entry
@@ -31,15 +31,19 @@ from signed_ledger.trust import Trust
 T = TypeVar("T")
 GoOn = Callable[[int], bool]
 """Told how many more entries were audited; gives whether it is of use to go on."""
+Futures: TypeAlias = "list[Future[bool]]"
 
 CHUNK_ENTRIES: Final = 256
 STRETCH_ENTRIES_MIN: Final = 2_000
 """Below this, another process would take longer to start than the work takes here."""
 STRETCHES_PER_PROCESS: Final = 4
 STRETCHES_MAX: Final = 16
-"""Unless there are many processes."""
+"""Unless there are many processes, or entries."""
+STRETCH_ENTRIES_MAX: Final = 500_000
+"""It bounds the memory of a process."""
 _BATCH_ENTRIES_MAX: Final = 1_000
 _WAIT_SECONDS: Final = 0.2
+_CONTEXT: Final = get_context("spawn")  # a fork would copy the caller's threads and locks half-way
 
 
 class Asked(NamedTuple):
@@ -53,7 +57,7 @@ class Asked(NamedTuple):
 
 def audit_stretch(stretch: Stretch, asked: Asked, audit: Audit, file: LedgerFile, tally: Tally, go_on: GoOn) -> Ended:
     """Audit a stretch with an `audit` that is new; raises `DoNotMeet` where it has a fault."""
-    before = None
+    assumed = before = None
     if stretch.first is not None:
         try:
             assumed = Assumed(file, stretch.first)
@@ -70,7 +74,7 @@ def audit_stretch(stretch: Stretch, asked: Asked, audit: Audit, file: LedgerFile
     audit.replay.end()
     if not tally.is_clean:
         raise DoNotMeet
-    return ended(audit, before, tally.checked)
+    return ended(audit, assumed, before, tally.checked)
 
 
 def stretches_of(file: LedgerFile, entries: int, processes: int) -> list[Stretch]:
@@ -83,13 +87,13 @@ def stretches_of(file: LedgerFile, entries: int, processes: int) -> list[Stretch
 def _lengths(entries: int, processes: int) -> list[int]:
     """How long stretches are, in the order in which they are begun: ever shorter, so that all processes end together.
 
-    The first of them is the ledger's last. Not many: a table in another order than that of entries is read through for
-    each of them.
+    The first of them is the ledger's last. As few as memory allows: a table in another order than that of entries is
+    read through for each of them.
     """
     shortest = max(STRETCH_ENTRIES_MIN, entries // max(processes * STRETCHES_PER_PROCESS, STRETCHES_MAX))
     lengths, left = [], entries
-    while left >= shortest + STRETCH_ENTRIES_MIN:
-        lengths.append(max(shortest, left // (2 * processes)))
+    while left >= min(shortest, STRETCH_ENTRIES_MAX) + STRETCH_ENTRIES_MIN:
+        lengths.append(min(max(shortest, left // (2 * processes)), STRETCH_ENTRIES_MAX))
         left -= lengths[-1]
     return [*lengths, left]
 
@@ -117,10 +121,10 @@ def _start_of_batch(file: LedgerFile, seq: int) -> int | None:
 class Board:
     """What all processes see: which stretch is the next, how much of each was audited, and whether to stop."""
 
-    def __init__(self, context: SpawnContext, stretches: int) -> None:
-        self._next: Any = context.Value("q", 0)
-        self._settled: Any = context.RawArray("q", stretches)  # each is written to by one process
-        self._is_over: Any = context.RawValue("b", 0)
+    def __init__(self, stretches: int) -> None:
+        self._next: Any = _CONTEXT.Value("q", 0)
+        self._settled: Any = _CONTEXT.RawArray("q", stretches)  # each is written to by one process
+        self._is_over: Any = _CONTEXT.RawValue("b", 0)
 
     @property
     def settled(self) -> int:
@@ -153,22 +157,24 @@ def _take_board(board: Board) -> None:
     _boards.append(board)
 
 
-def _audit_elsewhere(stretches: list[Stretch], asked: Asked) -> dict[int, Ended] | None:
-    """`None` where there is a fault: an exception with its cause would not go to another process whole."""
+def _audit_elsewhere(stretches: list[Stretch], asked: Asked, spool: Spool) -> bool:
+    """Whether no fault was met: an exception with its cause would not go to another process whole."""
     (board,) = _boards
     try:
         with collecting_rarely():
-            return _audit_shared(stretches, asked, board, board.add)
+            _audit_shared(stretches, asked, spool, board, board.add)
     except (DoNotMeet, Invalid):
         board.stop()
-        return None
+        return False
+    return True
 
 
 def _audit_shared(
-    stretches: list[Stretch], asked: Asked, board: Board, go_on: Callable[[int, int], bool]
-) -> dict[int, Ended]:
-    """Audit, by their place, those that no other process does."""
-    return {place: _audit_one(stretches[place], asked, partial(go_on, place)) for place in board.take(len(stretches))}
+    stretches: list[Stretch], asked: Asked, spool: Spool, board: Board, go_on: Callable[[int, int], bool]
+) -> None:
+    """Audit those that no other process does."""
+    for place in board.take(len(stretches)):
+        spool.put(place, _audit_one(stretches[place], asked, partial(go_on, place)))
 
 
 def _audit_one(stretch: Stretch, asked: Asked, go_on: GoOn) -> Ended:
@@ -182,11 +188,14 @@ def _audit_one(stretch: Stretch, asked: Asked, go_on: GoOn) -> Ended:
 
 
 @contextmanager
-def _others(count: int, context: SpawnContext, board: Board) -> Iterator[ProcessPoolExecutor]:
-    """As many other processes, which stop when this one has no more use for them."""
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_take_board, initargs=(board,)) as pool:
+def _others(count: int, board: Board, stretches: list[Stretch], asked: Asked, spool: Spool) -> Iterator[Futures]:
+    """What as many other processes do, which stop when this one has no more use for them."""
+    if not count:
+        yield []
+        return
+    with ProcessPoolExecutor(count, mp_context=_CONTEXT, initializer=_take_board, initargs=(board,)) as pool:
         try:
-            yield pool
+            yield [pool.submit(_audit_elsewhere, stretches, asked, spool) for _ in range(count)]
         finally:
             board.stop()
 
@@ -204,8 +213,7 @@ def audit_side_by_side(
 
     Raises `DoNotMeet` where there is a fault anywhere, or might be.
     """
-    context = get_context("spawn")  # a fork would copy the caller's threads and locks half-way
-    board = Board(context, len(stretches))
+    board = Board(len(stretches))
 
     def go_on(place: int, more: int) -> bool:
         is_wanted = board.add(place, more)
@@ -213,26 +221,16 @@ def audit_side_by_side(
         return is_wanted
 
     *others, own = stretches
-    with _others(min(processes - 1, len(others)), context, board) as pool:
-        futures = [pool.submit(_audit_elsewhere, others, asked) for _ in range(processes - 1)]
-        results = {len(others): audit_stretch(own, asked, audit, file, tally, partial(go_on, len(others)))}
-        results |= _audit_shared(others, asked, board, go_on)
-        while wait(futures, _WAIT_SECONDS).not_done:
+    with spooling() as spool:
+        with _others(min(processes - 1, len(others)), board, others, asked, spool) as futures:
+            spool.put(len(others), audit_stretch(own, asked, audit, file, tally, partial(go_on, len(others))))
+            _audit_shared(others, asked, spool, board, go_on)
+            while wait(futures, _WAIT_SECONDS).not_done:
+                progress(board.settled)
+            if not all(future.result() for future in futures):
+                raise DoNotMeet
             progress(board.settled)
-        for future in futures:
-            results |= _found(future)
-        progress(board.settled)
-    joined = Joined()
-    for place in range(len(stretches)):
-        joined.join(results.pop(place))
-    joined.absorb_into(audit, tally)
-
-
-def _found(future: "Future[dict[int, Ended] | None]") -> dict[int, Ended]:
-    found = future.result()
-    if found is None:
-        raise DoNotMeet
-    return found
+        Joined.of(map(spool.take, range(len(stretches)))).absorb_into(audit, tally)
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
