@@ -41,6 +41,8 @@ STRETCHES_MAX: Final = 16
 """Unless there are many processes, or entries."""
 STRETCH_ENTRIES_MAX: Final = 500_000
 """It bounds the memory of a process."""
+ENTRIES_MAX: Final = 10**10
+"""More than a file can have, whatever seq its newest entry claims: it bounds the number of stretches."""
 _BATCH_ENTRIES_MAX: Final = 1_000
 _WAIT_SECONDS: Final = 0.2
 _CONTEXT: Final = get_context("spawn")  # a fork would copy the caller's threads and locks half-way
@@ -79,7 +81,7 @@ def audit_stretch(stretch: Stretch, asked: Asked, audit: Audit, file: LedgerFile
 
 def stretches_of(file: LedgerFile, entries: int, processes: int) -> list[Stretch]:
     """Stretches for so many processes, none of which begins within a batch."""
-    wanted = [end // TILE_WIDTH * TILE_WIDTH for end in accumulate(_lengths(entries, processes)[1:])]
+    wanted = [end // TILE_WIDTH * TILE_WIDTH for end in accumulate(_lengths(min(entries, ENTRIES_MAX), processes)[1:])]
     starts = [start for seq in wanted if (start := _start_of_batch(file, seq)) is not None]
     return [Stretch(first, end) for first, end in pairwise((None, *dict.fromkeys(starts), None))]
 
