@@ -3,11 +3,12 @@
 import asyncio
 import hashlib
 import os
+import resource
 import signal
 import socket
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from signed_ledger.encoding import (
 )
 from signed_ledger.errors import Invalid
 from signed_ledger.fetching import Fetcher, Reply
+from signed_ledger.listening import FILES_KEPT
 from signed_ledger.records import Checkpoint
 from signed_ledger.signing import SoftwareSigner, note_key_id
 from signed_ledger.witness import State, Witness, create_state, make_witness_app, service
@@ -419,3 +421,19 @@ def test_what_is_no_http_is_told_so_and_leaves_no_traceback(ours: OurWitness, se
         assert answer.split()[1] in (b"400", b"404"), answer
         assert b"witness" in answer
         assert "Traceback" not in process.end()
+
+
+def test_connections_never_take_the_files_that_its_database_needs(ours: OurWitness) -> None:
+    with ours.process() as process, ExitStack() as opened:
+        resource.prlimit(process.process.pid, resource.RLIMIT_NOFILE, (FILES_KEPT + 3, FILES_KEPT + 3))
+        address = ("127.0.0.1", process.port)
+        first, second, third, fourth = (
+            opened.enter_context(socket.create_connection(address, timeout=10)) for _ in range(4)
+        )
+        head, _, body = fourth.makefile("rb").read().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert {b"Retry-After: 1", b"Connection: close"} <= {*head.split(b"\r\n")}
+        assert body == b"the witness is busy\n"
+        for one in (first, second, third):
+            one.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert one.recv(65_536).startswith(b"HTTP/1.1 200 "), "who is there is served"
