@@ -125,16 +125,18 @@ class _SheddingProtocol(_Protocol):
         self._shed = Shed(shedding)
 
     def data_received(self, data: bytes) -> None:
-        refused = self._shed.answer(data)
+        refused = self._shed.answer(data, reads=not self._paused)
         if refused is None:
             super().data_received(data)
         elif self.transport is not None:
             self.transport.write(refused)
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
     async def finish_response(self, *args: Any) -> tuple[web.StreamResponse, bool]:
         """Called by aiohttp with each answer."""
+        self._shed.telling()
         finished = await super().finish_response(*args)
-        self._shed.answered()
+        self._shed.told()
         return finished
 
     def connection_lost(self, error: BaseException | None) -> None:

@@ -120,10 +120,26 @@ def test_where_nothing_can_be_spooled_one_process_does_all(
     assert replace(report, seconds=0.0) == replace(whole, seconds=0.0)
 
 
-def test_a_full_disk_is_no_fault_of_the_ledger(sample: Sample, starts: list[int], tmp_path: Path) -> None:
+def test_what_can_not_be_spooled_or_read_back_is_no_fault_of_the_ledger(
+    sample: Sample, starts: list[int], tmp_path: Path
+) -> None:
     left, _, _ = stretching.stretches(sample.path, [starts[20]])
+    spool, file = Spool(tmp_path), tmp_path / "0"
     with pytest.raises(DoNotMeet):
         Spool(tmp_path / "no room").put(0, left[0])
+    with pytest.raises(DoNotMeet):
+        spool.take(0)
+    spool.put(0, left[0])
+    whole = file.read_bytes()
+    for size in range(0, len(whole), 7):
+        file.write_bytes(whole[:size])
+        with pytest.raises(DoNotMeet):
+            list(spool.take(0).names)
+    file.write_bytes(whole)
+    taken = spool.take(0)
+    file.unlink()
+    with pytest.raises(DoNotMeet):
+        list(taken.names)
 
 
 def test_what_was_spooled_is_what_was_left(sample: Sample, starts: list[int], tmp_path: Path) -> None:
@@ -132,7 +148,10 @@ def test_what_was_spooled_is_what_was_left(sample: Sample, starts: list[int], tm
     left[1] = replace(left[1], names=[*left[1].names, *(hostile for _ in range(2_500))])
     for place, one in enumerate(left):
         spool.put(place, one)
+    files = len([*Path("/proc/self/fd").iterdir()])
     assert [replace(one, names=[*one.names]) for one in map(spool.take, range(2))] == left
+    assert next(iter(spool.take(1).names)) == left[1].names[0]
+    assert len([*Path("/proc/self/fd").iterdir()]) == files, "of many stretches not all files can be open at once"
 
 
 IDS = st.sampled_from(["", "a", "b", "1:a"])

@@ -19,8 +19,16 @@ HEAD = b"POST /authorisation HTTP/1.1\r\nhost: x\r\n"
 REFUSED = b"refused"
 
 
+BODY_BYTES_MAX = 500
+
+
 def shedding(requests_max: int = 0) -> Shedding:
-    return Shedding(PATHS, requests_max, lambda: REFUSED)
+    return Shedding(PATHS, requests_max=requests_max, body_bytes_max=BODY_BYTES_MAX, refuse=lambda: REFUSED)
+
+
+def tell(shed: Shed) -> None:
+    shed.telling()
+    shed.told()
 
 
 @pytest.mark.parametrize(
@@ -54,6 +62,9 @@ def test_a_plain_request_is_whole(request_bytes: bytes) -> None:
         pytest.param(HEAD + b"content-length: 2\r\nTransfer-Encoding: x\r\n\r\n{}", id="an encoding"),
         pytest.param(HEAD + b"content-length: 2\r\nexpect: 100-continue\r\n\r\n{}", id="somebody who waits"),
         pytest.param(HEAD + b"content-length: 2\r\nconnection: close\r\n\r\n{}", id="somebody who wants a hang-up"),
+        pytest.param(HEAD + b"content-length: 2\r\nProxy-Connection: close\r\n\r\n{}", id="the same, to a proxy"),
+        pytest.param(HEAD + b"content-length: 501\r\n\r\n" + bytes(501), id="a body longer than may be"),
+        pytest.param(HEAD + b"a: b\r\n" * 4_000 + b"content-length: 2\r\n\r\n{}", id="a head longer than is looked at"),
         pytest.param(HEAD + b"content-length: 2\r\nupgrade: websocket\r\n\r\n{}", id="an upgrade"),
         pytest.param(HEAD + b"a: b\n content-length: 9\r\ncontent-length: 2\r\n\r\n{}", id="a bare newline"),
         pytest.param(HEAD + b"a: b\r\n content-length: 9\r\ncontent-length: 2\r\n\r\n{}", id="a folded field"),
@@ -69,31 +80,54 @@ def test_a_plain_request_is_whole(request_bytes: bytes) -> None:
 )
 def test_what_is_not_quite_plain_is_for_the_parser(request_bytes: bytes) -> None:
     assert not shedding().is_whole(request_bytes)
-    assert Shed(shedding()).answer(request_bytes) is None
+    assert Shed(shedding()).answer(request_bytes, reads=True) is None
 
 
 def test_so_many_are_in_hand_and_one_more_is_refused_until_one_is_answered_or_gone() -> None:
     one = HEAD + b"content-length: 0\r\n\r\n"
     several = shedding(2)
     first, second, third = (Shed(several) for _ in range(3))
-    assert [shed.answer(one) for shed in (first, second, third, third)] == [None, None, REFUSED, REFUSED]
-    first.answered()
-    first.answered()
-    assert [shed.answer(one) for shed in (third, first)] == [None, REFUSED]
+    assert [shed.answer(one, reads=True) for shed in (first, second, third, third)] == [None, None, REFUSED, REFUSED]
+    tell(first)
+    tell(first)
+    assert [shed.answer(one, reads=True) for shed in (third, first)] == [None, REFUSED]
     second.lost()
     third.lost()
     third.lost()
     fourth = Shed(several)
-    assert [shed.answer(one) for shed in (first, fourth, Shed(several))] == [None, None, REFUSED]
+    assert [shed.answer(one, reads=True) for shed in (first, fourth, Shed(several))] == [None, None, REFUSED]
 
 
 def test_what_comes_behind_a_request_in_hand_is_for_the_parser_and_all_that_follows() -> None:
     one = HEAD + b"content-length: 0\r\n\r\n"
     shed = Shed(shedding(1))
-    assert [shed.answer(one), shed.answer(one)] == [None, None]
-    shed.answered()
-    shed.answered()
-    assert shed.answer(one) is None, "the parser may have a part of another"
+    assert [shed.answer(one, reads=True), shed.answer(one, reads=True)] == [None, None]
+    tell(shed)
+    tell(shed)
+    assert shed.answer(one, reads=True) is None, "the parser may have a part of another"
+
+
+def test_a_place_is_free_once_there_is_an_answer_and_the_connection_once_it_is_written() -> None:
+    """Who does not read must not keep others out."""
+    one = HEAD + b"content-length: 0\r\n\r\n"
+    several = shedding(1)
+    slow, other = Shed(several), Shed(several)
+    assert slow.answer(one, reads=True) is None
+    slow.telling()
+    assert other.answer(one, reads=True) is None
+    assert slow.answer(one, reads=True) is None, "for the parser: its answer may not come before the one being written"
+    slow.told()
+    assert slow.answer(one, reads=True) is None
+    slow.lost()
+    assert Shed(several).answer(one, reads=True) == REFUSED
+
+
+def test_who_does_not_read_is_told_nothing_more_here() -> None:
+    one = HEAD + b"content-length: 0\r\n\r\n"
+    shed = Shed(shedding())
+    assert shed.answer(one, reads=True) == REFUSED
+    assert shed.answer(one, reads=False) is None
+    assert shed.answer(one, reads=True) is None, "the parser has one"
 
 
 # --- whatever is sent, cut however ------------------------------------------------------------------------------------
@@ -138,12 +172,12 @@ def answers_to(pieces: list[bytes], answered: list[int], requests_max: int) -> I
     shed, waiting = Shed(several), deque[int]()
 
     def answer_oldest() -> int:
-        shed.answered()
+        tell(shed)
         return waiting.popleft()
 
     try:
         for piece, count in zip(pieces, answered, strict=True):
-            if shed.answer(piece) is not None:
+            if shed.answer(piece, reads=True) is not None:
                 assert not waiting, "an answer came before its turn"
                 yield int(re.findall(rb"x-number: (\d+)", piece)[0])
                 continue

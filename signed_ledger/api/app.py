@@ -56,7 +56,12 @@ def make_app(
     public = Public(ledger, reader, board, signatures)
     app = _make_application(problems, settings.keepalive_timeout_s)
     app[SIGNATURES] = signatures
-    app[SHEDDING] = Shedding(_WEBHOOK_PATHS, settings.queue_commands_max, problems.shed)
+    app[SHEDDING] = Shedding(
+        _WEBHOOK_PATHS,
+        requests_max=settings.queue_commands_max,
+        body_bytes_max=settings.body_bytes_max,
+        refuse=problems.shed,
+    )
     expecting = partial(expect, bytes_max=settings.body_bytes_max)
     for operation in OPERATIONS:
         if operation.tag == "webhooks":
