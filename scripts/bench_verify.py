@@ -9,9 +9,20 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from scripts.bench_server import settings_of
+
+_RUN: Final = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
+"""Runs a command and writes what memory the largest of its processes took.
+
+Asked directly, Linux would tell the memory of the bench itself where that is more: a process begins as its parent.
+"""
 
 
 class Verified(NamedTuple):
@@ -40,20 +51,16 @@ def verify_new(folder: Path, last_seen: Path) -> Verified:
 def _verify(folder: Path, arguments: list[str]) -> Verified:
     command = [sys.executable, "-m", "signed_ledger", "verify", "--json", *arguments]
     environment = {**os.environ, **settings_of(folder, 0)}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.NamedTemporaryFile() as peak:
         started = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=err)
-        _, status, used = os.wait4(process.pid, 0)  # it tells the memory of this one and of those that it started
+        run = subprocess.run([sys.executable, "-c", _RUN, peak.name, *command], env=environment, capture_output=True)
         seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        told = out.read()
-        if process.returncode != 0:
-            raise SystemExit(f"verify found the bench's ledger wrong: {told[-2000:]!r} {err.read()[-2000:]!r}")
-    report = json.loads(told)
+        peak_mib = int(peak.read()) / 1024
+    if run.returncode != 0:
+        raise SystemExit(f"verify found the bench's ledger wrong: {run.stdout[-2000:]!r} {run.stderr[-2000:]!r}")
+    report = json.loads(run.stdout)
     entries = report["entries"] - report["from_seq"]
-    return Verified(entries, entries + _count_webhooks(folder, report["from_seq"]), seconds, used.ru_maxrss / 1024)
+    return Verified(entries, entries + _count_webhooks(folder, report["from_seq"]), seconds, peak_mib)
 
 
 def _count_webhooks(folder: Path, since: int) -> int:
