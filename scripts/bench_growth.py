@@ -160,9 +160,10 @@ def plot(sizes: list[Size]) -> None:
 
 def tell(options: argparse.Namespace, sizes: list[Size]) -> None:
     """After each size: the next one takes ten times as long, and who breaks off has what was measured."""
-    print(table(options, sizes), flush=True)
+    lines = table(options, sizes)
+    print(lines, flush=True)
     if options.write:
-        fill("growth", table(options, sizes))
+        fill("growth", lines)
         plot(sizes)
 
 

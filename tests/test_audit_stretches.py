@@ -98,7 +98,6 @@ def test_stretches_in_any_number_of_processes_say_what_one_does_at_once(
     whole = audit_file(sample.path, jobs=1)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(stretches, "STRETCH_ENTRIES_MAX", entries_max)
-    monkeypatch.setattr(running, "STRETCH_ENTRIES_MAX", entries_max)
     file = LedgerFile(sample.path, Tally())
     assert len(stretches.stretches_of(file, 81, jobs)) > max(jobs, 80 // entries_max - 1)
     file.close()

@@ -17,8 +17,6 @@ from signed_ledger.shedding import Shed, Shedding
 PATHS = ("/authorisation", "/presentment")
 HEAD = b"POST /authorisation HTTP/1.1\r\nhost: x\r\n"
 REFUSED = b"refused"
-
-
 BODY_BYTES_MAX = 500
 
 

@@ -58,9 +58,8 @@ class Problems:
         )
 
     def _too_many(self) -> bytes:
-        refusal = Overloaded("There are too many connections; nothing was decided.")
-        self._metrics.refusals.labels(refusal.code).inc()
-        return answer_bytes(problem(refusal), closing=True)
+        self._overloaded.inc()
+        return answer_bytes(problem(Overloaded("There are too many connections; nothing was decided.")), closing=True)
 
     def shed(self) -> bytes:
         """What is answered, and counted, where nothing is parsed: made once, for it is told thousands of times."""

@@ -24,14 +24,7 @@ from signed_ledger.audit.report import Head, Report, StepResult, totals_of
 from signed_ledger.audit.report import Kept as ReportedCheckpoint
 from signed_ledger.audit.revocations import Revoked, check_revocations
 from signed_ledger.audit.steps import Step, Tally
-from signed_ledger.audit.stretches import (
-    CHUNK_ENTRIES,
-    STRETCH_ENTRIES_MAX,
-    Asked,
-    audit_side_by_side,
-    chunks,
-    stretches_of,
-)
+from signed_ledger.audit.stretches import CHUNK_ENTRIES, Asked, audit_side_by_side, chunks, stretches_of
 from signed_ledger.audit.tiles import SeenTree
 from signed_ledger.audit.unknown import not_known_of
 from signed_ledger.audit.verifying import Submit, verifier
@@ -176,8 +169,7 @@ def _run(audit: Audit, file: LedgerFile, wanted: _Wanted, start: int) -> None:
 
 def _stretches(wanted: _Wanted, file: LedgerFile) -> list[Stretch]:
     entries = file.last_seq() + 1
-    processes = _processes(wanted.jobs, entries)
-    return [] if processes == 1 and entries <= STRETCH_ENTRIES_MAX else stretches_of(file, entries, processes)
+    return stretches_of(file, entries, _processes(wanted.jobs, entries))
 
 
 def _run_side_by_side(audit: Audit, file: LedgerFile, tally: Tally, wanted: _Wanted, stretches: list[Stretch]) -> None:

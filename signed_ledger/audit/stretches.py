@@ -90,9 +90,10 @@ def _lengths(entries: int, processes: int) -> list[int]:
     """How long stretches are, in the order in which they are begun: ever shorter, so that all processes end together.
 
     The first of them is the ledger's last. As few as memory allows: a table in another order than that of entries is
-    read through for each of them.
+    read through for each of them. One process has nobody to end together with.
     """
-    shortest = max(STRETCH_ENTRIES_MIN, entries // max(processes * STRETCHES_PER_PROCESS, STRETCHES_MAX))
+    stretches = 1 if processes == 1 else max(processes * STRETCHES_PER_PROCESS, STRETCHES_MAX)
+    shortest = max(STRETCH_ENTRIES_MIN, entries // stretches)
     lengths, left = [], entries
     while left >= min(shortest, STRETCH_ENTRIES_MAX) + STRETCH_ENTRIES_MIN:
         lengths.append(min(max(shortest, left // (2 * processes)), STRETCH_ENTRIES_MAX))
