@@ -6,6 +6,7 @@ refuses would leave no time for the others.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final
@@ -15,19 +16,36 @@ _FIELDS: Final = rb"(?:(?!%s:)[-0-9A-Za-z]++:[ -~]*+\r\n)*+" % _FRAMING
 """Header fields that say nothing of where a request ends, as strictly spelled as everybody reads them alike."""
 _HEAD_BYTES_MAX: Final = 16_384
 """A longer head is not looked at here."""
+OVERLOADED_MAX: Final = 64
+"""So many in hand keep a process busy. More than that only wait, each for all before it."""
+CALM_SECONDS: Final = 0.1
+"""Where nobody was one too many for so long, the overload is over."""
 
 
 class Shedding:
-    """How many requests to some paths may be in hand at once. Owner of every field: the event loop's thread."""
+    """How many requests to some paths may be in hand at once. Owner of every field: the event loop's thread.
+
+    A burst may fill the queue. Once that is full there is more than can be done, and a long queue would make everybody
+    wait for nothing: until it is calm again, only `OVERLOADED_MAX` are let in.
+    """
 
     def __init__(
-        self, paths: Iterable[str], *, requests_max: int, body_bytes_max: int, refuse: Callable[[], bytes]
+        self,
+        paths: Iterable[str],
+        *,
+        requests_max: int,
+        body_bytes_max: int,
+        refuse: Callable[[], bytes],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`refuse` counts and gives the answer to one more request; the connection stays open after it."""
         any_path = b"|".join(re.escape(path.encode()) for path in paths)
         head = rb"POST (?:%s) HTTP/1\.1\r\n%s(?i:content-length): ?([0-9]{1,6})\r\n%s\r\n"
         self._match_head = re.compile(head % (any_path, _FIELDS, _FIELDS)).match
         self._requests_max = requests_max
+        self._overloaded_max = min(OVERLOADED_MAX, requests_max)
+        self._overloaded_until = float("-inf")
+        self._clock = clock
         self._body_bytes_max = body_bytes_max
         self._refuse = refuse
         self._in_hand = 0
@@ -44,10 +62,15 @@ class Shedding:
 
     def enter(self) -> bytes | None:
         """Take a request in, or give the answer to one too many."""
-        if self._in_hand >= self._requests_max:
+        if self._in_hand >= self._overloaded_max and not self._has_room():
+            self._overloaded_until = self._clock() + CALM_SECONDS
             return self._refuse()
         self._in_hand += 1
         return None
+
+    def _has_room(self) -> bool:
+        """Whether a queue that is long may become longer."""
+        return self._in_hand < self._requests_max and self._clock() >= self._overloaded_until
 
     def leave(self) -> None:
         """A request that was taken in is not in hand any more."""
