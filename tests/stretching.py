@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from signed_ledger.audit import Trust
+from signed_ledger.audit.claims import Claims
 from signed_ledger.audit.core import Audit
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.joining import DoNotMeet, Ended, Joined
 from signed_ledger.audit.last_seen import LastSeen
 from signed_ledger.audit.reading import LedgerFile, Stretch
@@ -21,7 +23,8 @@ def stretches(path: Path, starts: Sequence[int], trust: Trust | None = None, see
         tally = Tally()
         file = LedgerFile(path, tally)
         try:
-            audit = Audit(tally, trust, file.note_and_body, seen)
+            erasing = Erasing(tally, Claims(file.claimed_erasures(), Stretch(*pair)))
+            audit = Audit(tally, trust, file.note_and_body, seen, erasing=erasing)
             asked = Asked(path, trust, seen, file.key_seqs())
             left.append(audit_stretch(Stretch(*pair), asked, audit, file, tally, lambda _: True))
         finally:
@@ -39,6 +42,7 @@ def facts(path: Path, starts: Sequence[int], trust: Trust | None = None, seen: L
     return [
         *(tally.checked, replay.transactions, replay.batches.count, replay.balances.book.accounts),
         *(audit.last, audit.first_time, audit.last_time, audit.kept, audit.authorities, audit.hosts_not_signed),
+        *(audit.erasing.told.signed, audit.erasing.told.parts, audit.erasing.told.not_known()),
         *(list(registry.keyring or ()), registry.named, registry.trusted_since, audit.keys),
     ]
 
