@@ -107,7 +107,7 @@ class Audit:
             self.keys[opened.seq] = opened.leaf
             if not isinstance(opened.body, Erasure):  # they may name much, and nothing rests on them
                 keys.append(opened)
-        last = past.opened(past.size - 1)
+        last = past.last()
         self.opener.resume([opened for opened in keys if not isinstance(opened.body, Terms)], last)
         self.log.tree = past.tree.copy()
         return keys, last
