@@ -36,7 +36,7 @@ class Erasing:
 
     def __init__(self, tally: Tally, claims: Claims | None = None) -> None:
         self.told = Erasures()
-        self._claims = claims or Claims()
+        self.claims = claims or Claims()
         self._tally = tally
         self._missing: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)  # by erasure
         self._faults: defaultdict[int, list[tuple[int, Step, str]]] = defaultdict(list)
@@ -45,7 +45,7 @@ class Erasing:
 
     def look(self, entry: Entry, stored: dict[str, object]) -> dict[str, int]:
         """Of an entry's parts those that are not there because they were erased, with the seq of what says so."""
-        if not self._claims.leaves:
+        if not self.claims.leaves:
             return {}
         named = {name: by for name in PART_NAMES if (by := self._named(entry, name)) is not None}
         gone: dict[str, int] = {}
@@ -62,7 +62,7 @@ class Erasing:
 
     def _named(self, entry: Entry, name: str) -> int | None:
         """The seq of the erasure that names this part; `None` where none does, or none may."""
-        by = self._claims.erased.by(name, entry.seq)
+        by = self.claims.erased.by(name, entry.seq)
         if by is None or by <= entry.seq:
             return None
         if entry.kind not in ERASABLE:
@@ -98,7 +98,7 @@ class Erasing:
         """An erasure that is signed, at its own place."""
         if erasure.newest >= seq:
             self._tally.fault(seq, Step.PARTS, f"names entry {erasure.newest}, which is not before it")
-        if seq in self._claims.leaves:
+        if seq in self.claims.leaves:
             for scheme in self.told.take_erasure(seq):
                 reason = f"erased what was posted with {scheme} before a settlement covered it"
                 self._tally.fault(seq, Step.DECISIONS, reason)
@@ -139,11 +139,6 @@ class Erasing:
     def is_clean(self) -> bool:
         """Whether nothing is wrong with what was erased, by whatever claims to be an erasure."""
         return not self._faults
-
-    @property
-    def claims(self) -> dict[int, bytes]:
-        """By seq the leaf hashes of what was taken to be erasures."""
-        return self._claims.leaves
 
     def left(self) -> Erasures:
         """What a stretch leaves, once all that is claimed turns out to be signed and trusted."""

@@ -115,7 +115,7 @@ def ended(audit: Audit, assumed: Assumed | None, before: Begun | None, checked: 
         settled=book.settled,
         unjudged=replay.unjudged or [],
         forms=(replay.events.oldest_form, replay.events.form),
-        claims=audit.erasing.claims,
+        claims=audit.erasing.claims.leaves,
         erasures=audit.erasing.left(),
         told=Told(
             list(checked),
