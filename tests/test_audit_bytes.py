@@ -9,9 +9,10 @@ from typing import get_args
 
 import pytest
 
+from signed_ledger.audit.claims import Claims
 from signed_ledger.audit.core import Audit
 from signed_ledger.audit.derived import compare_rows
-from signed_ledger.audit.erasing import Erasing, claims_of
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.opening import Opener
 from signed_ledger.audit.reading import LedgerFile, Position
 from signed_ledger.audit.steps import Tally
@@ -53,7 +54,7 @@ def positions_of(path: Path) -> tuple[list[Position], Erasing]:
     """Every position, and what erasures claim to have taken from them."""
     file = LedgerFile(path, Tally())
     try:
-        return list(file.positions()), Erasing(Tally(), claims_of(file.claimed_erasures()).items())
+        return list(file.positions()), Erasing(Tally(), Claims(file.claimed_erasures()))
     finally:
         file.close()
 
@@ -189,7 +190,7 @@ def expected_rows(path: Path) -> list[tuple[Position, list[tuple[str, Row]]]]:
     """Each position of a sound ledger, and the derived rows that its entry makes."""
     tally = Tally()
     file = LedgerFile(path, tally)
-    erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
+    erasing = Erasing(tally, Claims(file.claimed_erasures()))
     audit = Audit(tally, None, file.note_and_body, erasing=erasing)
     try:
         taken = [(position, audit.replay.take(audit.open(position))) for position in file.positions()]

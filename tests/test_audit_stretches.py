@@ -25,7 +25,7 @@ from signed_ledger.rules import Settle
 from signed_ledger.tables import DERIVED_TABLES, LOG_TABLES
 from tests import stretching
 from tests.cheating import CheatingIssuer
-from tests.stretching import facts, meet
+from tests.stretching import facts, meet, starts_of
 from tests.support import Sample, rows
 from tests.tampering import Copy
 from tests.world import authorisation, euros, presentment
@@ -33,9 +33,7 @@ from tests.world import authorisation, euros, presentment
 
 @pytest.fixture(scope="module")
 def starts(sample: Sample) -> list[int]:
-    """Where a stretch may begin: not at a journal line, nor right after an account was opened for what follows."""
-    kinds = [note.split()[2].decode() for (note,) in rows(sample.path, "SELECT note FROM entries ORDER BY seq")]
-    return [seq for seq in range(1, len(kinds)) if kinds[seq] != "journal" and kinds[seq - 1] != "account"]
+    return starts_of(sample.path)
 
 
 # --- a sound ledger ------------------------------------------------------------------------------------------------

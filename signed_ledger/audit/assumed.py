@@ -47,12 +47,18 @@ class Assumed:
     def opened(self, seq: int) -> Opened:
         """An entry and its body; raises `Invalid` unless they are whole, and the entry's body its own."""
         note, data = self._file.note_and_body(seq)
-        if type(note) is not bytes or type(data) is not bytes:
-            raise Invalid(f"entry {seq}", "can not be read")
-        entry = decode_entry(note).entry
-        opened = Opened(Position(seq, ([(seq, note)],)), leaf=leaf_hash(note), entry=entry)
-        opened.body = decode_body(open_part("body", entry.body, data)).body
+        opened = _opened(seq, note)
+        if type(data) is not bytes:
+            raise Invalid(f"entry {seq}", "has no body that can be read")
+        assert opened.entry is not None
+        opened.body = decode_body(open_part("body", opened.entry.body, data)).body
         return opened
+
+    def last(self) -> Opened:
+        """The newest entry, without its parts: they may be erased. Raises `Invalid` unless it is whole."""
+        seq = self.size - 1
+        (note,) = next(self._file.rows("SELECT note FROM main.entries WHERE seq = ?", seq), (None,))
+        return _opened(seq, note)
 
     def account(self, account: AccountId) -> State | None:
         row = self._newest("account_states", ("posted", "held"), owner=account.owner, currency=account.currency)
@@ -78,6 +84,12 @@ class Assumed:
             return newest_row(self._file, table, columns, self.size, names)
         except (*SQLITE_ERRORS, UnicodeEncodeError):
             return None
+
+
+def _opened(seq: int, note: object) -> Opened:
+    if type(note) is not bytes:
+        raise Invalid(f"entry {seq}", "can not be read")
+    return Opened(Position(seq, ([(seq, note)],)), leaf=leaf_hash(note), entry=decode_entry(note).entry)
 
 
 def _made(row: Row | None, types: tuple[type, ...], make: Callable[..., T]) -> T | None:

@@ -17,7 +17,7 @@ from signed_ledger.audit.replay import Replay
 from signed_ledger.audit.seen import Seen
 from signed_ledger.audit.steps import Step, Tally
 from signed_ledger.errors import Invalid
-from signed_ledger.records import Evidence, Terms
+from signed_ledger.records import Erasure, Evidence, Terms
 from signed_ledger.schemes import signs_host
 from signed_ledger.tables import TABLES, Row
 from signed_ledger.trust import Trust
@@ -102,11 +102,14 @@ class Audit:
         self._tally.forget_checked()
 
     def _go_on(self, past: Past | Assumed, seqs: Sequence[int]) -> tuple[list[Opened], Opened]:
-        keys = [past.opened(seq) for seq in seqs]
-        last = past.opened(past.size - 1)
+        keys = []
+        for opened in map(past.opened, seqs):
+            self.keys[opened.seq] = opened.leaf
+            if not isinstance(opened.body, Erasure):  # they may name much, and nothing rests on them
+                keys.append(opened)
+        last = past.last()
         self.opener.resume([opened for opened in keys if not isinstance(opened.body, Terms)], last)
         self.log.tree = past.tree.copy()
-        self.keys = {opened.seq: opened.leaf for opened in keys}
         return keys, last
 
     def open(self, position: Position) -> Opened:
@@ -137,13 +140,17 @@ class Audit:
 
     def end(self) -> None:
         """After the last position."""
-        keyring = self.opener.registry.keyring
         self.replay.end()
-        self.erasing.end(self.replay.balances.book.accounts, lambda seq: keyring is None or keyring.is_trusted(seq))
+        self.erasing.end(self.replay.balances.book.accounts, self.is_trusted)
         self.seen.end(0 if self.opener.last is None else self.opener.last.seq + 1)
         self.opener.registry.end()
         if self.opener.last is None:
             self._tally.fault(None, Step.ENTRIES, "there is no entry")
+
+    def is_trusted(self, seq: int) -> bool:
+        """Whether the signature of the entry there counts, by what the key registry says in the end."""
+        keyring = self.opener.registry.keyring
+        return keyring is None or keyring.is_trusted(seq)
 
     def _keep(self, opened: Opened, rows: list[tuple[str, Row]]) -> None:
         if any(name == "keys" for name, _ in rows):

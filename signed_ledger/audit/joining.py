@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from signed_ledger.audit.assumed import Assumed, Place
 from signed_ledger.audit.core import AUTHORITIES_MAX, Audit, Kept
+from signed_ledger.audit.erasures import Erasures
 from signed_ledger.audit.names import Name, follow_each_other, names_of
 from signed_ledger.audit.settlements import Unjudged
 from signed_ledger.audit.steps import Step, Tally, nothing_checked
@@ -50,6 +51,8 @@ class Ended:
     settled: dict[str, str]
     unjudged: list[Unjudged]
     forms: tuple[int, int]  # the oldest that an entry has, and the newest
+    claims: dict[int, bytes]  # what was taken to be erasures, wherever they are
+    erasures: Erasures
     told: "Told"
     names: Iterable[Name]
 
@@ -112,6 +115,8 @@ def ended(audit: Audit, assumed: Assumed | None, before: Begun | None, checked: 
         settled=book.settled,
         unjudged=replay.unjudged or [],
         forms=(replay.events.oldest_form, replay.events.form),
+        claims=audit.erasing.claims.leaves,
+        erasures=audit.erasing.left(),
         told=Told(
             list(checked),
             replay.transactions,
@@ -140,6 +145,8 @@ class Joined:
         self._cards: dict[str, CardState] = {}
         self._settling = Book()  # what was settled, and what is to be
         self._form = 1
+        self._claims: dict[int, bytes] = {}
+        self._erasures = Erasures()
         self._told = Told.of_nothing()
 
     @classmethod
@@ -155,16 +162,23 @@ class Joined:
 
     def _join(self, one: Ended) -> None:
         self._check_begun(one)
-        if one.forms[0] < self._form:
+        if one.forms[0] < self._form or self._erasures.erased_too_early(one.erasures):
             raise DoNotMeet
-        for unjudged in one.unjudged:
-            if not unjudged.stands(self._settling):
-                raise DoNotMeet
-        self._told = self._told.and_then(one.told, form=self._form, judged=len(one.unjudged))
+        not_judged = self._erasures.covered_in(one.erasures).values()
+        judged = [unjudged for unjudged in one.unjudged if unjudged.slot.seq not in not_judged]
+        if not all(unjudged.stands(self._settling) for unjudged in judged):
+            raise DoNotMeet
+        self._told = self._told.and_then(one.told, form=self._form, judged=len(judged))
         self._take(one)
 
     def absorb_into(self, audit: Audit, tally: Tally) -> None:
-        """Make the audit of the last stretch, which knows the newest keys and entry, that of the whole ledger."""
+        """Make the audit of the last stretch, which knows the newest keys and entry, that of the whole ledger.
+
+        Raises `DoNotMeet` unless all that was taken to be an erasure is one that counts.
+        """
+        if self._claims != {seq: self._keys.get(seq) for seq in self._erasures.signed if audit.is_trusted(seq)}:
+            raise DoNotMeet
+        audit.erasing.absorb(self._erasures)
         told = self._told
         tally.checked = list(told.checked)
         audit.replay.transactions, audit.replay.batches.count = told.transactions, told.batches
@@ -178,7 +192,8 @@ class Joined:
         else:
             begun = one.begun
             is_met = (
-                (begun.last, begun.tree, begun.keys) == (self._last, self._tree, self._keys)
+                one.claims == self._claims
+                and (begun.last, begun.tree, begun.keys) == (self._last, self._tree, self._keys)
                 and _say_the_same(begun.accounts, self._accounts)
                 and _say_the_same(begun.cards, self._cards)
             )
@@ -188,7 +203,8 @@ class Joined:
     def _take(self, one: Ended) -> None:
         self._count += 1
         self._last, self._tree = one.last, one.tree
-        self._keys = one.keys
+        self._keys, self._claims = one.keys, one.claims
+        self._erasures = self._erasures.and_then(one.erasures)
         self._accounts.update(one.accounts)
         self._cards.update(one.cards)
         for scheme, date in one.settled.items():

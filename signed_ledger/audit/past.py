@@ -103,6 +103,10 @@ class Past:
         opened.body = decode_body(open_part("body", entry.body, parts[0])).body
         return opened
 
+    def last(self) -> Opened:
+        """The newest entry that was seen."""
+        return self.opened(self.size - 1)
+
     def ends_a_batch(self) -> bool:
         """Whether the newest entry that was seen and the one after it are not of one batch."""
         note, _ = self._file.note_and_body(self.size)

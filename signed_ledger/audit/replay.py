@@ -156,7 +156,7 @@ class Replay:
         erasure, (kind, _, scheme) = self.batches.erased_by, line.owner.partition(":")
         if erasure is not None and kind == "scheme":
             self.balances.lose_sums(scheme)
-            self._erasing.take_posting(erasure, scheme)
+            self._erasing.told.take_posting(erasure, scheme)
 
     def _fault(self, opened: Opened, step: Step, reason: str) -> None:
         self._is_faulty = True
@@ -168,10 +168,10 @@ class Replay:
         if isinstance(body, Load):
             self._decide_again(opened, body, body)
         elif isinstance(body, Settlement):
-            self._erasing.take_settlement(opened.seq, body.scheme)
+            covers_erased = self._erasing.told.take_settlement(opened.seq, body.scheme)
             if self.balances.can_judge_settlement(body):
                 self._decide_again(opened, body, Settle(body.scheme, body.date, body.day_ends))
-            elif self.unjudged is not None:
+            elif self.unjudged is not None and not covers_erased:
                 assert opened.entry is not None
                 self.unjudged.append(Unjudged.of(Slot(opened.seq, opened.entry.time), body, self._book))
         else:

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
+from signed_ledger.audit.claims import Claims
 from signed_ledger.audit.collecting import collecting_rarely
 from signed_ledger.audit.core import Audit, Kept
-from signed_ledger.audit.erasing import Erasing, claims_of
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.joining import DoNotMeet
 from signed_ledger.audit.last_seen import LEDGER, LastSeen, Mark
 from signed_ledger.audit.lookups import with_derived
@@ -107,12 +108,12 @@ def _audit(wanted: _Wanted, mark: Mark | None, *, side_by_side: bool) -> Audited
     start = seen.size if seen is not None and mark is not None else 0
     file = LedgerFile(path, tally, start)
     try:
-        erasing = Erasing(tally, claims_of(file.claimed_erasures()).items())
+        stretches = _stretches(wanted, file) if side_by_side and tally.is_clean else [Stretch()]
+        erasing = Erasing(tally, Claims(file.claimed_erasures(), stretches[-1]))
         if seen is not None and mark is not None:
             audit, tree = _resumed(file, seen, mark, tally, trust, erasing)
         else:
             audit, tree = Audit(tally, trust, file.note_and_body, seen, erasing=erasing), None
-        stretches = _stretches(wanted, file) if side_by_side and tally.is_clean and not erasing.has_claims else []
         with collecting_rarely():
             if len(stretches) > 1:
                 _run_side_by_side(audit, file, tally, wanted, stretches)
@@ -127,7 +128,7 @@ def _audit(wanted: _Wanted, mark: Mark | None, *, side_by_side: bool) -> Audited
         if not start:
             file.check_structure()
         witnesses = witnessed(policy, None if audit.kept is None else audit.kept.cosigned)
-        not_known = not_known_of(file, trust, audit, seen, start, witnesses) + erasing.not_known()
+        not_known = not_known_of(file, trust, audit, seen, start, witnesses) + erasing.told.not_known()
     finally:
         file.close()
     report = _report(path, audit, tally, revoked, not_known, start, seen, time.perf_counter() - started)
@@ -230,6 +231,6 @@ def _report(
         trusted_since=audit.opener.registry.trusted_since,
         not_known=tuple(not_known),
         seconds=seconds,
-        erasures=len(audit.erasing.signed),
-        erased=dict(audit.erasing.parts),
+        erasures=len(audit.erasing.told.signed),
+        erased=dict(audit.erasing.told.parts),
     )

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from signed_ledger.audit.assumed import Assumed
+from signed_ledger.audit.claims import Claims
 from signed_ledger.audit.collecting import collecting_rarely
 from signed_ledger.audit.core import Audit
+from signed_ledger.audit.erasing import Erasing
 from signed_ledger.audit.joining import DoNotMeet, Ended, Joined, begun, ended
 from signed_ledger.audit.last_seen import LastSeen
 from signed_ledger.audit.reading import LedgerFile, Stretch
@@ -74,7 +76,7 @@ def audit_stretch(stretch: Stretch, asked: Asked, audit: Audit, file: LedgerFile
         if not tally.is_clean or not go_on(len(chunk)):
             raise DoNotMeet
     audit.replay.end()
-    if not tally.is_clean:
+    if not (tally.is_clean and audit.erasing.is_clean):
         raise DoNotMeet
     return ended(audit, assumed, before, tally.checked)
 
@@ -184,7 +186,8 @@ def _audit_one(stretch: Stretch, asked: Asked, go_on: GoOn) -> Ended:
     tally = Tally()
     file = LedgerFile(asked.path, tally, counts_rows=False)
     try:
-        audit = Audit(tally, asked.trust, file.note_and_body, asked.seen)
+        erasing = Erasing(tally, Claims(file.claimed_erasures(), stretch))
+        audit = Audit(tally, asked.trust, file.note_and_body, asked.seen, erasing=erasing)
         return audit_stretch(stretch, asked, audit, file, tally, go_on)
     finally:
         file.close()

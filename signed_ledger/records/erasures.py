@@ -80,19 +80,20 @@ def runs_of(seqs: Iterable[int]) -> Seqs:
 class Erased:
     """All that erasures name, to be asked by part and seq."""
 
-    def __init__(self, erasures: Iterable[tuple[int, Erasure]] = ()) -> None:
-        """Takes each erasure with the seq of its entry."""
+    def __init__(self, erasures: Iterable[tuple[int, Erasure]] = (), first: int = 0, end: int | None = None) -> None:
+        """Takes each erasure with the seq of its entry. Of entries before `first`, or from `end` on, is not asked."""
         runs: dict[str, list[tuple[int, int, int]]] = {name: [] for name in PART_NAMES}
         for seq, erasure in erasures:
-            for name, first, last in erasure.runs():
-                runs[name].append((first, last, seq))
+            for name, begin, last in erasure.runs():
+                if last >= first and (end is None or begin < end):
+                    runs[name].append((begin, last, seq))
         self._firsts: dict[str, list[int]] = {}
         self._reach: dict[
             str, list[tuple[int, int]]
         ] = {}  # how far a run that begins here or before reaches, and whose
         for name, found in runs.items():
             found.sort()
-            self._firsts[name] = [first for first, _, _ in found]
+            self._firsts[name] = [begin for begin, _, _ in found]
             self._reach[name] = list(accumulate(((last, seq) for _, last, seq in found), max))
 
     def by(self, name: str, seq: int) -> int | None:
