@@ -237,6 +237,14 @@ def a_part_that_it_leaves(issuer: CheatingIssuer, sample: Sample) -> str:
 
 
 @cheat
+def what_was_erased_before(issuer: CheatingIssuer, sample: Sample) -> str:
+    seqs, keep = of_card(issuer.connection, "c1"), {newest_state(issuer.connection, "c1")}
+    first = erase(issuer, seqs, keep=keep)
+    erase(issuer, seqs[-1:], keep=keep)
+    return f"names the body of entry {seqs[-1]}, which entry {first} names too"
+
+
+@cheat
 def what_is_to_come(issuer: CheatingIssuer, sample: Sample) -> str:
     issuer.write(Erasure(asked_by="nobody", why="to hide it", body=((issuer.next_seq, issuer.next_seq),)))
     return f"names entry {issuer.seq}, which is not before it"

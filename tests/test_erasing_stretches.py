@@ -305,6 +305,20 @@ async def test_nor_does_another_erasure_hide_it_that_came_after_the_settlement(t
     assert_found_everywhere(copy.path)
 
 
+async def test_nor_is_it_hidden_by_naming_it_again_after_the_settlement(tmp_path: Path) -> None:
+    sample, copy = await copy_with_cards(tmp_path)
+    with copy.edited() as connection:
+        issuer = CheatingIssuer(connection, sample)
+        post(issuer, "c1")
+        seqs, keep = of_card(connection, "c1"), {newest_state(connection, "c1")}
+        early = erase(issuer, seqs, keep=keep)
+        settle_all(issuer)
+        again = erase(issuer, seqs, keep=keep)
+    faults = {(fault.seq, fault.reason) for fault in copy.audit().faults}
+    assert (again, f"names the body of entry {seqs[0]}, which entry {early} names too") in faults
+    assert_found_everywhere(copy.path)
+
+
 async def test_one_settlement_is_not_judged_and_the_next_is_wherever_stretches_meet(tmp_path: Path) -> None:
     """A wrong sum in the next one is found: that nothing was erased of it is known in each stretch, or at the seam."""
     sample, copy = await copy_with_cards(tmp_path)

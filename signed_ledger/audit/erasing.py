@@ -98,6 +98,8 @@ class Erasing:
         """An erasure that is signed, at its own place."""
         if erasure.newest >= seq:
             self._tally.fault(seq, Step.PARTS, f"names entry {erasure.newest}, which is not before it")
+        if twice := self.claims.erased.twice.get(seq):
+            self._tally.fault(seq, Step.PARTS, f"names {twice}")
         if seq in self.claims.leaves:
             for scheme in self.told.take_erasure(seq):
                 reason = f"erased what was posted with {scheme} before a settlement covered it"
@@ -138,7 +140,7 @@ class Erasing:
     @property
     def is_clean(self) -> bool:
         """Whether nothing is wrong with what was erased, by whatever claims to be an erasure."""
-        return not self._faults
+        return not (self._faults or self.claims.erased.twice)
 
     def left(self) -> Erasures:
         """What a stretch leaves, once all that is claimed turns out to be signed and trusted."""

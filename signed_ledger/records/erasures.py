@@ -91,10 +91,21 @@ class Erased:
         self._reach: dict[
             str, list[tuple[int, int]]
         ] = {}  # how far a run that begins here or before reaches, and whose
+        self.twice: dict[int, str] = {}
+        """By the seq of a later erasure the first that an earlier one names too."""
         for name, found in runs.items():
             found.sort()
+            self._look_for_twice(name, found)
             self._firsts[name] = [begin for begin, _, _ in found]
             self._reach[name] = list(accumulate(((last, seq) for _, last, seq in found), max))
+
+    def _look_for_twice(self, name: str, runs: list[tuple[int, int, int]]) -> None:
+        reach, whose = -1, -1
+        for begin, last, seq in runs:
+            if begin <= reach:
+                what = f"the {name} of entry {begin}, which entry {min(seq, whose)} names too"
+                self.twice.setdefault(max(seq, whose), what)
+            reach, whose = max((reach, whose), (last, seq))
 
     def by(self, name: str, seq: int) -> int | None:
         """The seq of an erasure that names this part; `None` where there is none."""
