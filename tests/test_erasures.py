@@ -41,6 +41,7 @@ def test_of_several_any_answers_for_what_it_names(first: list[int], second: list
         assert by is None or seq in {1000: first, 1001: second}[by]
     low, high = sorted((one, other))
     assert (erased.by_any("body", low, high) is not None) is any(low <= seq <= high for seq in first + second)
+    assert list(erased.twice) == [1001] * (not {*first}.isdisjoint(second))
 
 
 @pytest.mark.parametrize(
