@@ -188,7 +188,23 @@ def the_evidence_alone(issuer: CheatingIssuer, sample: Sample) -> str:
 def all_but_the_evidence(issuer: CheatingIssuer, sample: Sample) -> str:
     seqs = of_card(issuer.connection, "c1")
     erase(issuer, seqs, ("body", "state"), keep={newest_state(issuer.connection, "c1")})
-    return "its body was erased, but not its evidence"
+    return "its body was erased, but not its evidence with it"
+
+
+@cheat
+def the_evidence_first(issuer: CheatingIssuer, sample: Sample) -> str:
+    seqs, keep = of_card(issuer.connection, "c1"), {newest_state(issuer.connection, "c1")}
+    erase(issuer, seqs, ("evidence",), keep=keep)
+    erase(issuer, seqs, ("body", "state"), keep=keep)
+    return "its body was erased, but not its evidence with it"
+
+
+@cheat
+def the_state_first(issuer: CheatingIssuer, sample: Sample) -> str:
+    seqs, keep = of_card(issuer.connection, "c1"), {newest_state(issuer.connection, "c1")}
+    erase(issuer, seqs, ("state",), keep=keep)
+    erase(issuer, seqs, ("body", "evidence"), keep=keep)
+    return "its state was erased before its body"
 
 
 @cheat

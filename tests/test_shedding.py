@@ -12,7 +12,7 @@ from aiohttp.http import HttpRequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signed_ledger.shedding import CALM_SECONDS, OVERLOADED_MAX, Shed, Shedding
+from signed_ledger.shedding import OVERLOAD_SECONDS, Shed, Shedding
 
 PATHS = ("/authorisation", "/presentment")
 HEAD = b"POST /authorisation HTTP/1.1\r\nhost: x\r\n"
@@ -122,30 +122,33 @@ class Crowd:
             tell(self._in_hand.pop())
 
 
-def test_a_burst_may_fill_the_queue_and_one_more_makes_it_short_until_it_is_calm() -> None:
+def test_a_burst_may_fill_the_queue_and_one_more_makes_it_short_for_a_while() -> None:
     crowd = Crowd(256)
     assert crowd.ask(256) == 256
     crowd.tell(200)
     assert crowd.ask(200) == 200, "a queue that is full to the last place is no overload yet"
     assert crowd.ask(1) == 0
-    crowd.tell(256 - OVERLOADED_MAX)
+    crowd.tell(256 - 64)
     assert crowd.ask(10) == 0, "there is room, but who is let in would wait for nothing"
     crowd.tell(5)
     assert crowd.ask(10) == 5
-    crowd.now += CALM_SECONDS * 0.99
-    assert crowd.ask(1) == 0, "it is not over, and so begins anew"
-    crowd.now += CALM_SECONDS * 0.99
-    crowd.tell(3)
-    assert crowd.ask(3) == 3, "who finds room does not make it longer"
-    crowd.now += CALM_SECONDS * 0.02
-    assert crowd.ask(300) == 256 - OVERLOADED_MAX
+    crowd.now += OVERLOAD_SECONDS * 0.99
+    assert crowd.ask(1) == 0
+    crowd.now += OVERLOAD_SECONDS * 0.02
+    assert crowd.ask(300) == 256 - 64, "who was refused meanwhile has not made it longer"
+    crowd.now += OVERLOAD_SECONDS * 0.99
+    crowd.tell(256)
+    assert crowd.ask(300) == 64, "it was full again"
 
 
-def test_a_limit_below_that_of_an_overload_stays_what_it_is() -> None:
-    crowd = Crowd(3)
-    assert crowd.ask(5) == 3
-    crowd.tell(1)
-    assert crowd.ask(2) == 1
+@pytest.mark.parametrize(("requests_max", "short"), [(1, 1), (16, 16), (40, 16), (128, 32)])
+def test_a_short_queue_is_a_quarter_but_never_of_fewer_than_a_process_can_do_at_once(
+    requests_max: int, short: int
+) -> None:
+    crowd = Crowd(requests_max)
+    assert crowd.ask(requests_max + 1) == requests_max
+    crowd.tell(requests_max)
+    assert crowd.ask(requests_max + 1) == short
 
 
 def test_what_comes_behind_a_request_in_hand_is_for_the_parser_and_all_that_follows() -> None:

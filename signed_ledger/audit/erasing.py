@@ -76,8 +76,10 @@ class Erasing:
         if by is None:
             for name, other in named.items():
                 self.fault(other, entry.seq, Step.PARTS, f"its {name} was erased, but not its body")
-        elif entry.evidence is not None and "evidence" not in named:
-            self.fault(by, entry.seq, Step.PARTS, "its body was erased, but not its evidence")
+        elif entry.evidence is not None and named.get("evidence") != by:
+            self.fault(by, entry.seq, Step.PARTS, "its body was erased, but not its evidence with it")
+        elif named.get("state", by) < by:
+            self.fault(by, entry.seq, Step.PARTS, "its state was erased before its body")
 
     def fault(self, erasure: int, seq: int, step: Step, reason: str) -> None:
         """What is wrong with what an erasure left, if it is one."""

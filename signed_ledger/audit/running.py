@@ -108,7 +108,7 @@ def _audit(wanted: _Wanted, mark: Mark | None, *, side_by_side: bool) -> Audited
     start = seen.size if seen is not None and mark is not None else 0
     file = LedgerFile(path, tally, start)
     try:
-        stretches = _stretches(wanted, file) if side_by_side and tally.is_clean else [Stretch()]
+        stretches = _stretches(wanted, file) if side_by_side and tally.is_clean else [Stretch(start or None)]
         erasing = Erasing(tally, Claims(file.claimed_erasures(), stretches[-1]))
         if seen is not None and mark is not None:
             audit, tree = _resumed(file, seen, mark, tally, trust, erasing)
