@@ -6,7 +6,6 @@ refuses would leave no time for the others.
 """
 
 import re
-import time
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final
@@ -16,39 +15,19 @@ _FIELDS: Final = rb"(?:(?!%s:)[-0-9A-Za-z]++:[ -~]*+\r\n)*+" % _FRAMING
 """Header fields that say nothing of where a request ends, as strictly spelled as everybody reads them alike."""
 _HEAD_BYTES_MAX: Final = 16_384
 """A longer head is not looked at here."""
-OVERLOAD_SECONDS: Final = 0.5
-"""So long after it was full a queue is kept short. Then it is tried again whether a long one is enough: it may be, where
-the disk is slow."""
-OVERLOADED_SHARE: Final = 4
-"""A short queue is this part of a full one,"""
-SHORT_MAX: Final = 16
-"""and one of so many is short as it is."""
 
 
 class Shedding:
-    """How many requests to some paths may be in hand at once. Owner of every field: the event loop's thread.
-
-    A burst may fill the queue. Once that was full there is more than can be done, and a long queue would make everybody
-    wait for nothing: it is kept short for a while.
-    """
+    """How many requests to some paths may be in hand at once. Owner of every field: the event loop's thread."""
 
     def __init__(
-        self,
-        paths: Iterable[str],
-        *,
-        requests_max: int,
-        body_bytes_max: int,
-        refuse: Callable[[], bytes],
-        clock: Callable[[], float] = time.monotonic,
+        self, paths: Iterable[str], *, requests_max: int, body_bytes_max: int, refuse: Callable[[], bytes]
     ) -> None:
         """`refuse` counts and gives the answer to one more request; the connection stays open after it."""
         any_path = b"|".join(re.escape(path.encode()) for path in paths)
         head = rb"POST (?:%s) HTTP/1\.1\r\n%s(?i:content-length): ?([0-9]{1,6})\r\n%s\r\n"
         self._match_head = re.compile(head % (any_path, _FIELDS, _FIELDS)).match
         self._requests_max = requests_max
-        self._overloaded_max = min(requests_max, max(SHORT_MAX, requests_max // OVERLOADED_SHARE))
-        self._overloaded_until = float("-inf")
-        self._clock = clock
         self._body_bytes_max = body_bytes_max
         self._refuse = refuse
         self._in_hand = 0
@@ -66,9 +45,6 @@ class Shedding:
     def enter(self) -> bytes | None:
         """Take a request in, or give the answer to one too many."""
         if self._in_hand >= self._requests_max:
-            self._overloaded_until = self._clock() + OVERLOAD_SECONDS
-            return self._refuse()
-        if self._in_hand >= self._overloaded_max and self._clock() < self._overloaded_until:
             return self._refuse()
         self._in_hand += 1
         return None

@@ -12,7 +12,7 @@ from aiohttp.http import HttpRequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signed_ledger.shedding import OVERLOAD_SECONDS, Shed, Shedding
+from signed_ledger.shedding import Shed, Shedding
 
 PATHS = ("/authorisation", "/presentment")
 HEAD = b"POST /authorisation HTTP/1.1\r\nhost: x\r\n"
@@ -94,61 +94,6 @@ def test_so_many_are_in_hand_and_one_more_is_refused_until_one_is_answered_or_go
     third.lost()
     fourth = Shed(several)
     assert [shed.answer(one, reads=True) for shed in (first, fourth, Shed(several))] == [None, None, REFUSED]
-
-
-class Crowd:
-    """Requests in hand, each over a connection of its own, under a clock that stands still until it is set."""
-
-    def __init__(self, requests_max: int) -> None:
-        self.now = 0.0
-        self._shedding = Shedding(
-            PATHS,
-            requests_max=requests_max,
-            body_bytes_max=BODY_BYTES_MAX,
-            refuse=lambda: REFUSED,
-            clock=lambda: self.now,
-        )
-        self._in_hand: list[Shed] = []
-
-    def ask(self, count: int) -> int:
-        """So many ask; give how many were let in."""
-        asking = [Shed(self._shedding) for _ in range(count)]
-        let_in = [shed for shed in asking if shed.answer(HEAD + b"content-length: 0\r\n\r\n", reads=True) is None]
-        self._in_hand += let_in
-        return len(let_in)
-
-    def tell(self, count: int) -> None:
-        for _ in range(count):
-            tell(self._in_hand.pop())
-
-
-def test_a_burst_may_fill_the_queue_and_one_more_makes_it_short_for_a_while() -> None:
-    crowd = Crowd(256)
-    assert crowd.ask(256) == 256
-    crowd.tell(200)
-    assert crowd.ask(200) == 200, "a queue that is full to the last place is no overload yet"
-    assert crowd.ask(1) == 0
-    crowd.tell(256 - 64)
-    assert crowd.ask(10) == 0, "there is room, but who is let in would wait for nothing"
-    crowd.tell(5)
-    assert crowd.ask(10) == 5
-    crowd.now += OVERLOAD_SECONDS * 0.99
-    assert crowd.ask(1) == 0
-    crowd.now += OVERLOAD_SECONDS * 0.02
-    assert crowd.ask(300) == 256 - 64, "who was refused meanwhile has not made it longer"
-    crowd.now += OVERLOAD_SECONDS * 0.99
-    crowd.tell(256)
-    assert crowd.ask(300) == 64, "it was full again"
-
-
-@pytest.mark.parametrize(("requests_max", "short"), [(1, 1), (16, 16), (40, 16), (128, 32)])
-def test_a_short_queue_is_a_quarter_but_never_of_fewer_than_a_process_can_do_at_once(
-    requests_max: int, short: int
-) -> None:
-    crowd = Crowd(requests_max)
-    assert crowd.ask(requests_max + 1) == requests_max
-    crowd.tell(requests_max)
-    assert crowd.ask(requests_max + 1) == short
 
 
 def test_what_comes_behind_a_request_in_hand_is_for_the_parser_and_all_that_follows() -> None:
