@@ -43,6 +43,7 @@ class DemoRun:
         finally:
             process.kill()
             process.wait()
+            wait_until(lambda: not is_listening(self.port))  # its workers end by themselves, a moment later
 
     @property
     def told(self) -> str:

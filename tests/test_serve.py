@@ -286,7 +286,8 @@ def test_one_process_that_hangs_when_another_died_is_killed(installation: Instal
 
 def test_workers_end_when_their_parent_is_killed(installation: Installation) -> None:
     with installation.serve("--workers", "2") as server:
-        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.kill()
+        server.process.wait()
         wait_until(lambda: not is_listening(server.port))
         wait_until(lambda: len([line for line in server.lines if line["event"] == "stopped"]) == 2)
     installation.assert_audits()
