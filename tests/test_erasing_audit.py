@@ -62,6 +62,13 @@ def of_card(connection: sqlite3.Connection, card_id: str) -> list[int]:
     return [seq for (seq,) in connection.execute(statement, (f"card:{card_id}", card_id, card_id))]
 
 
+def erase_in_two(issuer: CheatingIssuer, first: tuple[str, ...], then: tuple[str, ...]) -> None:
+    """Some parts of all that is c1's, and the others later."""
+    seqs, keep = of_card(issuer.connection, "c1"), {newest_state(issuer.connection, "c1")}
+    erase(issuer, seqs, first, keep=keep)
+    erase(issuer, seqs, then, keep=keep)
+
+
 def newest_state(connection: sqlite3.Connection, card_id: str) -> int:
     statement = "SELECT max(seq) FROM account_states WHERE owner = ?"
     return int(connection.execute(statement, (f"card:{card_id}",)).fetchone()[0])
@@ -193,17 +200,13 @@ def all_but_the_evidence(issuer: CheatingIssuer, sample: Sample) -> str:
 
 @cheat
 def the_evidence_first(issuer: CheatingIssuer, sample: Sample) -> str:
-    seqs, keep = of_card(issuer.connection, "c1"), {newest_state(issuer.connection, "c1")}
-    erase(issuer, seqs, ("evidence",), keep=keep)
-    erase(issuer, seqs, ("body", "state"), keep=keep)
+    erase_in_two(issuer, ("evidence",), ("body", "state"))
     return "its body was erased, but not its evidence with it"
 
 
 @cheat
 def the_state_first(issuer: CheatingIssuer, sample: Sample) -> str:
-    seqs, keep = of_card(issuer.connection, "c1"), {newest_state(issuer.connection, "c1")}
-    erase(issuer, seqs, ("state",), keep=keep)
-    erase(issuer, seqs, ("body", "evidence"), keep=keep)
+    erase_in_two(issuer, ("state",), ("body", "evidence"))
     return "its state was erased before its body"
 
 

@@ -56,9 +56,8 @@ class Assumed:
 
     def last(self) -> Opened:
         """The newest entry, without its parts: they may be erased. Raises `Invalid` unless it is whole."""
-        seq = self.size - 1
-        (note,) = next(self._file.rows("SELECT note FROM main.entries WHERE seq = ?", seq), (None,))
-        return _opened(seq, note)
+        note, _ = self._file.note_and_body(self.size - 1)
+        return _opened(self.size - 1, note)
 
     def account(self, account: AccountId) -> State | None:
         row = self._newest("account_states", ("posted", "held"), owner=account.owner, currency=account.currency)

@@ -115,8 +115,10 @@ class LedgerFile:
         return self._readable[table.name]
 
     def note_and_body(self, seq: int) -> tuple[Any, Any]:
-        """Read an entry again. What it gives is not believed either."""
-        statement = "SELECT e.note, p.body FROM main.entries AS e JOIN main.parts AS p ON p.seq = e.seq WHERE e.seq = ?"
+        """Read an entry again, of which the body may be gone. What it gives is not believed either."""
+        statement = (
+            "SELECT e.note, p.body FROM main.entries AS e LEFT JOIN main.parts AS p ON p.seq = e.seq WHERE e.seq = ?"
+        )
         try:
             rows = self.query(statement, seq)
         except SQLITE_ERRORS:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import ClassVar, Final, TypeAlias
 
 from signed_ledger.errors import Invalid
@@ -95,17 +95,12 @@ class Erased:
         """By the seq of a later erasure the first that an earlier one names too."""
         for name, found in runs.items():
             found.sort()
-            self._look_for_twice(name, found)
             self._firsts[name] = [begin for begin, _, _ in found]
             self._reach[name] = list(accumulate(((last, seq) for _, last, seq in found), max))
-
-    def _look_for_twice(self, name: str, runs: list[tuple[int, int, int]]) -> None:
-        reach, whose = -1, -1
-        for begin, last, seq in runs:
-            if begin <= reach:
-                what = f"the {name} of entry {begin}, which entry {min(seq, whose)} names too"
-                self.twice.setdefault(max(seq, whose), what)
-            reach, whose = max((reach, whose), (last, seq))
+            for (reach, whose), (begin, _, seq) in zip(self._reach[name], islice(found, 1, None), strict=False):
+                if begin <= reach:
+                    what = f"the {name} of entry {begin}, which entry {min(seq, whose)} names too"
+                    self.twice.setdefault(max(seq, whose), what)
 
     def by(self, name: str, seq: int) -> int | None:
         """The seq of an erasure that names this part; `None` where there is none."""
