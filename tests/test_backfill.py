@@ -12,7 +12,7 @@ import pytest
 
 from signed_ledger.ledger import Ledger
 from signed_ledger.store import open_database
-from signed_ledger.store.backfill import WAL_PAGES_MAX
+from signed_ledger.store.backfill import PAGES_OF_A_ROW
 from signed_ledger.store.connection import cut_log
 from tests.support import assert_audits
 from tests.world import Party, World, authorisation, opened
@@ -108,7 +108,23 @@ time.sleep(float(sys.argv[2]))
 """
 
 
-async def test_a_log_that_others_keep_long_is_shortened_by_every_commit(world: World) -> None:
-    async with opened(world) as ledger:
+async def test_a_log_that_others_keep_long_is_shortened_by_every_commit_and_no_other_log_is(world: World) -> None:
+    async with opened(world, wal_rows_max=ROWS_MAX) as ledger:
         pages = await ledger._store._connection.run(lambda each: each.execute("PRAGMA wal_autocheckpoint").fetchone())
-        assert pages == (WAL_PAGES_MAX,)
+        assert pages == (PAGES_OF_A_ROW * ROWS_MAX,)
+    async with opened(world, wal_rows_max=NEVER) as ledger:
+        visa = await begun(world, ledger)
+        for n in range(ENOUGH):
+            await ledger.submit(world.webhook(visa, "authorisation", authorisation(f"one-{n}", "c1", "1.00")))
+        rows = ledger._store._backfill._rows
+        assert rows < log_pages(world) < PAGES_OF_A_ROW * rows
+    assert_audits(world.path)
+
+
+async def test_commands_beside_an_idle_server_leave_the_log_short(world: World) -> None:
+    async with opened(world):
+        for _ in range(20):
+            async with opened(world) as command:
+                await world.load(command, "c1", 1_00)
+        assert log_pages(world) < 50
+    assert_audits(world.path)

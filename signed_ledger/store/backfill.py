@@ -26,8 +26,10 @@ from signed_ledger.store.connection import Connection
 
 log = structlog.get_logger("signed_ledger.store")
 
-WAL_PAGES_MAX: Final = 20_000
-"""Where readers or short-lived commands keep the log this long, each commit takes back what it can."""
+PAGES_OF_A_ROW: Final = 3
+"""More than any commit writes: one with a single webhook writes two for each of its rows, larger ones fewer. Only where
+readers keep the log longer than that makes it does each commit take back what it can.
+"""
 PASSES_MAX: Final = 4
 REST_PAGES: Final = 100
 """So few are left to a commit."""
@@ -64,9 +66,15 @@ class Backfill:
                 await _told(connection.run(_pass))
 
     async def close(self) -> None:
+        """Take back what was written, as far as that goes: the next start takes back the whole log.
+
+        Short-lived commands beside a server that has nothing to do would make it long else.
+        """
         try:
             if self._passes is not None:
-                await asyncio.gather(self._passes, return_exceptions=True)  # the next start takes the whole log back
+                await asyncio.gather(self._passes, return_exceptions=True)
+            elif self._rows:
+                await asyncio.gather(self._connection.run(_pass), return_exceptions=True)
         finally:
             await self._connection.close()
 
