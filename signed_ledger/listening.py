@@ -1,20 +1,31 @@
 """An HTTP server as we want aiohttp's to be: what is no HTTP, and who is one too many, is told so in our own words."""
 
 import asyncio
+import os
 import resource
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
+import structlog
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from yarl import URL
 
 from signed_ledger.shedding import Shed, Shedding
 
+log = structlog.get_logger("signed_ledger.listening")
+
 CONNECTIONS_MAX: Final = 8_192
 FILES_KEPT: Final = 128
 """Of the files that the process may have open, those that no connection may take: the ledger's own, above all."""
+
+ACCEPTED_AT_ONCE: Final = 32
+"""Fewer than `FILES_KEPT`: until it is told of them, nobody counts these connections."""
+PAUSE_SECONDS: Final = 1.0
+"""After a connection could not be accepted: the system is short of files or memory."""
+_BACKLOG: Final = 1_024
 
 _MALFORMED: Final = 400
 
@@ -60,6 +71,72 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         return _Server(self._words, self._shedding, await super()._make_server())
+
+
+class Site(web.TCPSite):
+    """Takes in all who wait, in each turn of the event loop: uvloop's own servers take in one.
+
+    The busier the others keep it, the longer a turn is; who comes last of a hundred would wait for a hundred of them.
+    """
+
+    __slots__ = ("_accepting", "_listening")
+
+    def __init__(self, runner: web.AppRunner, host: str, port: int, *, reuse_port: bool) -> None:
+        super().__init__(runner, host, port, reuse_port=reuse_port)
+        self._listening: list[socket.socket] = []
+        self._accepting: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Raises `OSError` where the address is not to be had."""
+        await super(web.TCPSite, self).start()
+        bound = await asyncio.get_running_loop().create_server(
+            asyncio.Protocol, self._host, self._port, reuse_port=self._reuse_port, start_serving=False
+        )
+        self._server = bound
+        for each in bound.sockets:
+            own = socket.socket(fileno=os.dup(each.fileno()))
+            self._listening.append(own)
+            own.setblocking(False)
+            own.listen(_BACKLOG)
+            self._watch(own)
+
+    async def stop(self) -> None:
+        for own in self._listening:
+            asyncio.get_running_loop().remove_reader(own)
+            own.close()
+        self._listening.clear()
+        await asyncio.gather(*self._accepting)
+        await super().stop()
+
+    def _watch(self, own: socket.socket) -> None:
+        if own in self._listening:
+            asyncio.get_running_loop().add_reader(own, self._accept, own)
+
+    def _accept(self, own: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, _ = own.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                log.warning("not_accepted", reason=error.strerror, seconds=PAUSE_SECONDS)
+                loop.remove_reader(own)
+                loop.call_later(PAUSE_SECONDS, self._watch, own)
+                return
+            accepting = loop.create_task(self._connect(accepted), name="accept")
+            self._accepting.add(accepting)
+            accepting.add_done_callback(self._accepting.discard)
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        assert self._runner.server is not None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._runner.server, accepted)
+        except OSError:  # it has gone already
+            accepted.close()
 
 
 class _Server(web.Server):

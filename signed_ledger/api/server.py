@@ -13,13 +13,12 @@ from signed_ledger.api.app import PROBLEMS, SHEDDING, SIGNATURES
 from signed_ledger.config import Settings, variable_of
 from signed_ledger.errors import Invalid
 from signed_ledger.ledger import Decider
-from signed_ledger.listening import Runner, allow_files
+from signed_ledger.listening import Runner, Site, allow_files
 
 log = structlog.get_logger("signed_ledger.api")
 
 STOPPED: Final = 0
 FAULT: Final = 1
-_BACKLOG: Final = 1024
 
 
 async def run_server(
@@ -74,9 +73,8 @@ async def run_admin(admin_app: web.Application, settings: Settings) -> AsyncIter
 
 async def _listen(runner: web.AppRunner, host: str, port: int, *, reuse_port: bool) -> int:
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=_BACKLOG, reuse_port=reuse_port)
     try:
-        await site.start()
+        await Site(runner, host, port, reuse_port=reuse_port).start()
     except OSError as error:
         raise not_listening(error) from error
     return int(runner.addresses[0][1])

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from signed_ledger.encoding import PROOF_BYTES_MAX
-from signed_ledger.listening import Runner, Words, allow_files, answer_bytes
+from signed_ledger.listening import Runner, Site, Words, allow_files, answer_bytes
 from signed_ledger.witness.witnessing import Answer, Witness
 
 log = structlog.get_logger("signed_ledger.witness")
@@ -97,7 +97,7 @@ async def run_witness(witness: Witness, host: str, port: int, stop: asyncio.Even
     runner = Runner(make_witness_app(witness), WORDS, SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await Site(runner, host, port, reuse_port=False).start()
         log.info("witnessing", name=witness.name, host=host, port=runner.addresses[0][1])
         await stop.wait()
     finally:
