@@ -22,7 +22,7 @@ FILES_KEPT: Final = 128
 """Of the files that the process may have open, those that no connection may take: the ledger's own, above all."""
 
 ACCEPTED_AT_ONCE: Final = 32
-"""Fewer than `FILES_KEPT`: until it is told of them, nobody counts these connections."""
+"""Nobody counts these as connections yet, until a few turns later they are: so they are fewer than `FILES_KEPT`."""
 PAUSE_SECONDS: Final = 1.0
 """After a connection could not be accepted: the system is short of files or memory."""
 _BACKLOG: Final = 1_024
@@ -73,70 +73,72 @@ class Runner(web.AppRunner):
         return _Server(self._words, self._shedding, await super()._make_server())
 
 
-class Site(web.TCPSite):
-    """Takes in all who wait, in each turn of the event loop: uvloop's own servers take in one.
+class Site(web.BaseSite):
+    """Takes in several who wait in each turn of the event loop: uvloop's own servers take in one.
 
     The busier the others keep it, the longer a turn is; who comes last of a hundred would wait for a hundred of them.
     """
 
-    __slots__ = ("_accepting", "_listening")
+    __slots__ = ("_accepting", "_address", "_listening", "_reuse_port")
 
     def __init__(self, runner: web.AppRunner, host: str, port: int, *, reuse_port: bool) -> None:
-        super().__init__(runner, host, port, reuse_port=reuse_port)
+        super().__init__(runner)
+        self._address = host, port
+        self._reuse_port = reuse_port
         self._listening: list[socket.socket] = []
         self._accepting: set[asyncio.Task[None]] = set()
 
+    @property
+    def name(self) -> str:
+        host, port = self._address
+        return f"http://{host}:{port}"
+
     async def start(self) -> None:
         """Raises `OSError` where the address is not to be had."""
-        await super(web.TCPSite, self).start()
+        await super().start()
         bound = await asyncio.get_running_loop().create_server(
-            asyncio.Protocol, self._host, self._port, reuse_port=self._reuse_port, start_serving=False
+            asyncio.Protocol, *self._address, reuse_port=self._reuse_port, start_serving=False
         )
         self._server = bound
         for each in bound.sockets:
-            own = socket.socket(fileno=os.dup(each.fileno()))
-            self._listening.append(own)
-            own.setblocking(False)
-            own.listen(_BACKLOG)
-            self._watch(own)
+            ours = socket.socket(fileno=os.dup(each.fileno()))  # uvloop lets nobody else watch its own
+            self._listening.append(ours)
+            ours.setblocking(False)
+            ours.listen(_BACKLOG)
+            self._watch(ours)
 
     async def stop(self) -> None:
-        for own in self._listening:
-            asyncio.get_running_loop().remove_reader(own)
-            own.close()
+        for ours in self._listening:
+            asyncio.get_running_loop().remove_reader(ours)
+            ours.close()
         self._listening.clear()
-        await asyncio.gather(*self._accepting)
+        await asyncio.gather(*self._accepting, return_exceptions=True)
         await super().stop()
 
-    def _watch(self, own: socket.socket) -> None:
-        if own in self._listening:
-            asyncio.get_running_loop().add_reader(own, self._accept, own)
+    def _watch(self, listening: socket.socket) -> None:
+        if listening in self._listening:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
-    def _accept(self, own: socket.socket) -> None:
+    def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(ACCEPTED_AT_ONCE):
+        while len(self._accepting) < ACCEPTED_AT_ONCE:
             try:
-                accepted, _ = own.accept()
-            except BlockingIOError:
+                accepted, _ = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
                 return
-            except ConnectionAbortedError:
-                continue
             except OSError as error:
                 log.warning("not_accepted", reason=error.strerror, seconds=PAUSE_SECONDS)
-                loop.remove_reader(own)
-                loop.call_later(PAUSE_SECONDS, self._watch, own)
+                loop.remove_reader(listening)
+                loop.call_later(PAUSE_SECONDS, self._watch, listening)
                 return
+            accepted.setblocking(False)
             accepting = loop.create_task(self._connect(accepted), name="accept")
             self._accepting.add(accepting)
             accepting.add_done_callback(self._accepting.discard)
 
     async def _connect(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
         assert self._runner.server is not None
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._runner.server, accepted)
-        except OSError:  # it has gone already
-            accepted.close()
+        await asyncio.get_running_loop().connect_accepted_socket(self._runner.server, accepted)
 
 
 class _Server(web.Server):

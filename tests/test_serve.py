@@ -247,8 +247,10 @@ def test_a_full_disk_is_a_fault_after_which_the_retry_is_answered(
 def test_a_full_disk_is_told_to_who_loads_a_card(installation: Installation) -> None:
     load = installation.command("load-money", "card-1", "1.00", "EUR")
     with installation.serve():
-        installation.run(*load[3:])
-        limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))"  # a third of what it writes
+        for _ in range(3):
+            installation.run(*load[3:])
+        written = installation.database.with_name("ledger.db-wal").stat().st_size
+        limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({written}, {written}))"
         code = f"import os, resource, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
         # coverage could not write what it measured either, and would say so
         environment = {k: v for k, v in installation.environment().items() if not k.startswith("COVERAGE_")}

@@ -26,9 +26,11 @@ from signed_ledger.store.connection import Connection
 
 log = structlog.get_logger("signed_ledger.store")
 
-PAGES_OF_A_ROW: Final = 3
-"""More than any commit writes: one with a single webhook writes two for each of its rows, larger ones fewer. Only where
-readers keep the log longer than that makes it does each commit take back what it can.
+WAL_PAGES_MIN: Final = 20_000
+"""More than one group writes, however few rows may be in the log."""
+PAGES_OF_A_ROW: Final = 4
+"""A commit of one authorisation writes two for each of its rows, 3.7 where its body is as large as may be, and larger
+commits write fewer. So passes come first, but where readers, or others who take the log back, hold them up.
 """
 PASSES_MAX: Final = 4
 REST_PAGES: Final = 100
@@ -48,6 +50,11 @@ class Backfill:
         self._rows = 0
         self._passes: asyncio.Task[bool] | None = None
 
+    @staticmethod
+    def pages_max(wal_rows_max: int) -> int:
+        """Where the log is longer than that all the same, each commit takes back what it can."""
+        return max(WAL_PAGES_MIN, PAGES_OF_A_ROW * wal_rows_max)
+
     def count(self, rows: int) -> None:
         """So many more rows are in the log."""
         self._rows += rows
@@ -66,15 +73,9 @@ class Backfill:
                 await _told(connection.run(_pass))
 
     async def close(self) -> None:
-        """Take back what was written, as far as that goes: the next start takes back the whole log.
-
-        Short-lived commands beside a server that has nothing to do would make it long else.
-        """
         try:
             if self._passes is not None:
-                await asyncio.gather(self._passes, return_exceptions=True)
-            elif self._rows:
-                await asyncio.gather(self._connection.run(_pass), return_exceptions=True)
+                await asyncio.gather(self._passes, return_exceptions=True)  # the next start takes the whole log back
         finally:
             await self._connection.close()
 

@@ -9,7 +9,7 @@ from signed_ledger.config import WAL_ROWS_MAX
 from signed_ledger.errors import Fault
 from signed_ledger.failing import told
 from signed_ledger.killpoints import reached
-from signed_ledger.store.backfill import PAGES_OF_A_ROW, Backfill
+from signed_ledger.store.backfill import Backfill
 from signed_ledger.store.connection import Connection, at_once, connect, insert_rows, open_database, telling_failures
 from signed_ledger.store.entries import (
     StoredEntry,
@@ -56,7 +56,7 @@ class Store:
         async with AsyncExitStack() as opened:
             connection = await connect(path, busy_timeout_ms=busy_timeout_ms)
             opened.push_async_callback(connection.close)
-            connection.sqlite.execute(f"PRAGMA wal_autocheckpoint = {PAGES_OF_A_ROW * wal_rows_max}")
+            connection.sqlite.execute(f"PRAGMA wal_autocheckpoint = {Backfill.pages_max(wal_rows_max)}")
             reading = open_database(path, busy_timeout_ms=busy_timeout_ms, read_only=True)
             opened.callback(reading.close)
             backfill = Backfill(path, await connect(path, busy_timeout_ms=busy_timeout_ms), wal_rows_max)
