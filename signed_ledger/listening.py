@@ -19,10 +19,12 @@ log = structlog.get_logger("signed_ledger.listening")
 
 CONNECTIONS_MAX: Final = 8_192
 FILES_KEPT: Final = 128
-"""Of the files that the process may have open, those that no connection may take: the ledger's own, above all."""
+"""Of the files that the process may have open, those that no connection may keep: the ledger's own, above all."""
 
-ACCEPTED_AT_ONCE: Final = 32
-"""Nobody counts these as connections yet, until a few turns later they are: so they are fewer than `FILES_KEPT`."""
+ACCEPTED_AT_ONCE: Final = 64
+"""Out of `FILES_KEPT`, as they are not counted as connections until, a few turns later, they are. The more at once, the
+longer others wait where many come and go; the fewer, the longer the last of many who come at once.
+"""
 PAUSE_SECONDS: Final = 1.0
 """After a connection could not be accepted: the system is short of files or memory."""
 _BACKLOG: Final = 1_024
