@@ -1,3 +1,3 @@
 """A card Issuer's cryptographically signed, append-only ledger service."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
