@@ -79,6 +79,7 @@ class Site(web.BaseSite):
     """Takes in several who wait in each turn of the event loop: uvloop's own servers take in one.
 
     The busier the others keep it, the longer a turn is; who comes last of a hundred would wait for a hundred of them.
+    Owner of every field: the event loop's thread.
     """
 
     __slots__ = ("_accepting", "_address", "_listening", "_reuse_port")
@@ -88,7 +89,7 @@ class Site(web.BaseSite):
         self._address = host, port
         self._reuse_port = reuse_port
         self._listening: list[socket.socket] = []
-        self._accepting: set[asyncio.Task[None]] = set()
+        self._accepting: set[asyncio.Task[Any]] = set()
 
     @property
     def name(self) -> str:
@@ -122,7 +123,8 @@ class Site(web.BaseSite):
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None
         while len(self._accepting) < ACCEPTED_AT_ONCE:
             try:
                 accepted, _ = listening.accept()
@@ -134,13 +136,9 @@ class Site(web.BaseSite):
                 loop.call_later(PAUSE_SECONDS, self._watch, listening)
                 return
             accepted.setblocking(False)
-            accepting = loop.create_task(self._connect(accepted), name="accept")
+            accepting = loop.create_task(loop.connect_accepted_socket(server, accepted), name="accept")
             self._accepting.add(accepting)
             accepting.add_done_callback(self._accepting.discard)
-
-    async def _connect(self, accepted: socket.socket) -> None:
-        assert self._runner.server is not None
-        await asyncio.get_running_loop().connect_accepted_socket(self._runner.server, accepted)
 
 
 class _Server(web.Server):

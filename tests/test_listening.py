@@ -1,4 +1,4 @@
-"""How connections are taken in: many at once, when the system is short of files, when they have gone already."""
+"""How connections are taken in: many at once, where files are short, where they have gone already, and at the end."""
 
 import asyncio
 import errno
@@ -77,7 +77,7 @@ def test_all_who_wait_are_taken_in_within_a_few_turns(run: Run) -> None:
             while len(runner.server.connections) < len(waiting):
                 turns += 1
                 await asyncio.sleep(0)
-            assert turns < 20, "one for each would be a hundred"
+            assert turns < 20, "one for each would be two hundred and more"
             answers = await asyncio.gather(*map(ask, waiting))
             assert all(answer.endswith(b"hello") for answer in answers)
 
